@@ -1,0 +1,75 @@
+"""Exact arithmetic over table expressions.
+
+A concentration arrives as a double such as 0.35 that only *names* a decimal. :func:`grid` turns it into the
+integer count of millionths it stands for, still carried in a double: doubles hold every integer up to 2**53,
+so sums are exact in any order and on any engine. A quotient of two such integers, computed by one division,
+is correctly rounded (IEEE 754), therefore it is a whole number or a half exactly when the true quotient is.
+That is all that GB/T 8170 rounding and the upward rounding of HJ 633 4.2.5 need; see the proof of range in
+``docs/design/0004-exact-arithmetic.md`` and ``tests/air/test_exact.py``.
+
+``round`` is used only to reach the nearest integer of a number that is one but for binary noise, never on a
+tie, because engines differ there.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+
+#: Grid counts per unit of concentration (1e-6 µg/m³; for CO 1e-6 mg/m³).
+GRID = 1_000_000
+GRID_DECIMALS = 6
+
+
+@ibis.udf.scalar.builtin(name="round")  # type: ignore[untyped-decorator]
+def _nearest(x: float) -> float:  # type: ignore[empty-body]
+    ...
+
+
+@ibis.udf.scalar.builtin(name="floor")  # type: ignore[untyped-decorator]
+def _floor(x: float) -> float:  # type: ignore[empty-body]
+    ...
+
+
+@ibis.udf.scalar.builtin(name="ceil")  # type: ignore[untyped-decorator]
+def _ceil(x: float) -> float:  # type: ignore[empty-body]
+    ...
+
+
+def grid(value: ir.NumericValue) -> ir.NumericValue:
+    """Concentration [µg/m³ or mg/m³] -> integer count of millionths, carried in a double."""
+    return _nearest(value * GRID)
+
+
+def floor(value: ir.NumericValue) -> ir.NumericValue:
+    """Largest integer not above, as a double."""
+    return _floor(value).cast("float64")
+
+
+def ceil(value: ir.NumericValue) -> ir.NumericValue:
+    """Smallest integer not below, as a double."""
+    return _ceil(value).cast("float64")
+
+
+def half_even(quotient: ir.NumericValue) -> ir.NumericValue:
+    """Nearest integer, a lone half to the even neighbour (GB/T 8170-2008 3.2), as a double.
+
+    `quotient` is an integer or ONE division of integers; a longer calculation may miss a tie.
+    """
+    up = floor(quotient + 0.5)
+    tie_to_odd = (up == quotient + 0.5) & (up % 2 != 0)
+    return tie_to_odd.ifelse(up - 1.0, up)
+
+
+def rounded(count: ir.NumericValue, decimals: int, *, divisor: ir.NumericValue | int = 1) -> ir.NumericValue:
+    """A grid count (divided by `divisor`) as an integer number of 10**-decimals, rounded once by GB/T 8170.
+
+    ``rounded(sum, 0, divisor=n)`` is the mean as it is shown: 121 for a mean of 120.5 and one more grain.
+    """
+    step = 10 ** (GRID_DECIMALS - decimals)
+    return half_even(count / (divisor * float(step)))
+
+
+def carried(count: ir.NumericValue, decimals: int, *, divisor: ir.NumericValue | int = 1) -> ir.NumericValue:
+    """A statistic in units of concentration, kept to `decimals` places (6: unrounded for every practical use)."""
+    return rounded(count, decimals, divisor=divisor) / float(10**decimals)
