@@ -7,12 +7,12 @@ A layout is a module of :mod:`qinglan.connect` that offers::
     def read(path: Path, context: ReadContext) -> Iterator[Batch]   # never raises for a bad row
 
 `read` hands over key and value columns only (`Dataset.handed`): `day`, `hour` and `load_id` are written at
-the door. `time` is already the UTC end of the hour (`core.clock`). An item that the source does not have may be
+the door. `time` is already the UTC end of the hour (`core.clock`). An item that the source lacks may be
 left out; an optional column `source_line` tells the line a row came from. A file that cannot be read at all
 raises `LayoutError`; anything less becomes a `Reject`.
 
-Accounting: `Batch.read` rows were met; each is either in `rows` or counted by one reject's `rows`. A reject of
-a single cell (the row survives with that cell empty) has ``rows=0``.
+Accounting: `Batch.read` rows were met; each is in `rows` or counted by one reject's `rows`. A reject of a
+single cell (the row survives with that cell empty) has ``rows=0``.
 """
 
 from __future__ import annotations

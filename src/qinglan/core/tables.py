@@ -35,7 +35,11 @@ ARROW_TYPES: Mapping[str, pa.DataType] = {
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column: its kind (a key of `ARROW_TYPES`), unit, meaning and the limits of the door."""
+    """One column: its kind (a key of `ARROW_TYPES`), unit, meaning and the limits of the door.
+
+    `usual` bounds the median of a batch's positive values: outside it the source probably wrote another unit
+    (mg for µg, K for °C, Pa for hPa).
+    """
 
     name: str
     kind: str
@@ -46,6 +50,7 @@ class Column:
     high: float | None = None
     nullable: bool = True
     choices: tuple[str, ...] = ()
+    usual: tuple[float, float] | None = None
 
     @property
     def arrow(self) -> pa.DataType:
@@ -104,8 +109,9 @@ class Dataset:
 
 def _item(name: str) -> Column:
     q = quantity(name)
-    high = 10_000.0 if q.unit.startswith("m") else 100_000.0
-    return Column(name, "float", q.zh, q.en, q.unit, -1_000.0, high)
+    milli = q.unit.startswith("m")
+    high, usual = (10_000.0, (0.005, 30.0)) if milli else (100_000.0, (0.2, 5_000.0))
+    return Column(name, "float", q.zh, q.en, q.unit, -1_000.0, high, usual=usual)
 
 
 _STATION = Column("station", "str", "站点编码", "station code", nullable=False)
@@ -148,9 +154,9 @@ WEATHER = Dataset(
     ("station", "time"),
     (
         *_HOURLY,
-        Column("temperature", "float", "气温", "air temperature", "°C", -90, 70),
-        Column("pressure", "float", "本站气压", "station pressure", "hPa", 300, 1_100),
-        Column("humidity", "float", "相对湿度", "relative humidity", "%", 0, 110),
+        Column("temperature", "float", "气温", "air temperature", "°C", -90, 70, usual=(0, 60)),
+        Column("pressure", "float", "本站气压", "station pressure", "hPa", 300, 1_100, usual=(400, 1_100)),
+        Column("humidity", "float", "相对湿度", "relative humidity", "%", 0, 110, usual=(2, 110)),
         Column("wind_speed", "float", "风速", "wind speed", "m/s", 0, 120),
         Column("wind_direction", "float", "风向（来向）", "wind direction (from)", "°", 0, 360),
         Column("precipitation", "float", "降水量", "precipitation", "mm", 0, 500),
@@ -213,9 +219,7 @@ DATASETS: Mapping[str, Dataset] = {d.name: d for d in (HOURS, PUBLISHED, WEATHER
 STATIONS: tuple[Column, ...] = (
     _STATION,
     Column("name", "str", "站点名称", "name", nullable=False),
-    Column(
-        "place", "str", "所属地级行政区划代码", "division code of the prefecture-level city", nullable=False
-    ),
+    Column("place", "str", "所属地级行政区划代码", "division code of the prefecture-level city", nullable=False),
     Column("county", "str", "所属县级行政区划代码", "division code of the county"),
     Column("lon", "float", "经度（WGS-84）", "longitude (WGS-84)", "°", -180, 180),
     Column("lat", "float", "纬度（WGS-84）", "latitude (WGS-84)", "°", -90, 90),
