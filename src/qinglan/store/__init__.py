@@ -1,0 +1,1 @@
+"""Where data live: the lake (observations, Parquet) and the registry (everything else, SQL)."""
