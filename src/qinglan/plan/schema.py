@@ -28,10 +28,12 @@ from qinglan.core.rulebook import Option, Value
 
 CERTAINTIES = ("high", "medium-high", "medium", "medium-low", "low")
 
-#: Units a rule may carry; "1" is a pure number, a name or a table of them.
+#: Units a rule may carry; "1" is a pure number, a name or a table of them. A record names one for each part,
+#: joined by "; ".
 UNITS = (
     "1", "%", "µg/m³", "mg/m³", "ppm", "ppb", "K", "°C", "hPa", "kPa", "m", "m/s", "°",
     "h", "d", "month", "year", "days", "hours", "means", "stations", "min", "decimals", "µg/m³/h", "g/mol",
+    "km", "item", "items",
 )  # fmt: skip
 
 _KEY = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*$")
@@ -208,7 +210,7 @@ class _Checker:
                 self.fault(where, "a key is lower-case words joined by dots.")
             fields = self.mapping(where, entry, required=("unit", "values"))
             unit = fields.get("unit")
-            if "unit" in fields and unit not in UNITS:
+            if "unit" in fields and not _known_unit(unit):
                 self.fault(f"{where}.unit", f"{unit!r} is not a known unit; known: {', '.join(UNITS)}.")
             made[str(key)] = self.parameter(str(key), str(unit), fields.get("values", {}), starts)
         for key, parameter in made.items():
@@ -282,8 +284,8 @@ class _Checker:
                 self.fault(f"{where}.default", f"{fields.get('default')!r} is not among {', '.join(choices)}.")
             why = self.text(f"{where}.why", fields["why"]) if "why" in fields else ""
             texts[str(name)] = choices
-            english = {choice: text.get("en", "") for choice, text in choices.items()}
-            made[str(name)] = Option(str(name), str(fields.get("default")), english, why)
+            spelled = {choice: f"{text.get('zh', '')} / {text.get('en', '')}" for choice, text in choices.items()}
+            made[str(name)] = Option(str(name), str(fields.get("default")), spelled, why)
         return made, texts
 
     def examples(
@@ -304,6 +306,10 @@ class _Checker:
                 if fields.get("ask") not in parameters:
                     self.fault(f"{where}.ask", f"{fields.get('ask')!r} is not a parameter.")
         return tuple(raw)
+
+
+def _known_unit(unit: Any) -> bool:
+    return isinstance(unit, str) and all(part in UNITS for part in unit.split("; "))
 
 
 def _is_number(value: Any) -> bool:
