@@ -240,27 +240,23 @@ class _Checker:
         return Parameter(key, unit, tuple(values), notes)
 
     def breakpoints(self, parameter: Parameter, parameters: Mapping[str, Parameter]) -> None:
-        """Strictly rising numbers, null only at the top, as many as ``breakpoints.iaqi``."""
+        """Strictly rising numbers, at most as many as ``breakpoints.iaqi`` (a table may stop early)."""
         index = parameters.get("breakpoints.iaqi")
         for value in parameter.values:
             where = f"parameters.{parameter.key}.values.{value.valid_from}"
             points = value.value
             if points is None:
                 continue
-            if not isinstance(points, tuple):
-                self.fault(where, f"breakpoints must be a list, not {points!r}.")
+            if not isinstance(points, tuple) or not all(_is_number(p) for p in points):
+                self.fault(where, f"breakpoints must be a list of numbers, not {points!r}.")
                 continue
-            numbers = [p for p in points if p is not None]
-            if not all(_is_number(p) for p in numbers):
-                self.fault(where, f"breakpoints must be numbers or null: {list(points)}.")
-                continue
-            if numbers != list(points[: len(numbers)]):
-                self.fault(where, f"a null stands below a number: {list(points)}.")
-            if any(low >= high for low, high in pairwise(numbers)):
+            if any(low >= high for low, high in pairwise(points)):
                 self.fault(where, f"breakpoints do not rise: {list(points)}.")
-            lengths = {len(v.value) for v in index.values if isinstance(v.value, tuple)} if index else set()
-            if lengths and len(points) not in lengths:
-                self.fault(where, f"has {len(points)} points, breakpoints.iaqi has {sorted(lengths)}.")
+            longest = (
+                max((len(v.value) for v in index.values if isinstance(v.value, tuple)), default=0) if index else 0
+            )
+            if not 2 <= len(points) <= longest:
+                self.fault(where, f"has {len(points)} points, breakpoints.iaqi has {longest}.")
 
     def options(self, raw: Any) -> tuple[dict[str, Option], dict[str, dict[str, dict[str, str]]]]:
         made: dict[str, Option] = {}
