@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import ibis
 import ibis.expr.types as ir
 
-from qinglan.air.exact import ceil, grid, rounded
+from qinglan.air.exact import GRID_DECIMALS, ceil, grid, rounded
 from qinglan.air.statistics import sliding_mean
 from qinglan.core.errors import RuleError
 from qinglan.core.names import DAILY_ITEMS, quantity
@@ -20,7 +20,7 @@ Indicators = Mapping[str, tuple[str, str]]
 
 
 def iaqi(concentration: ir.NumericValue, item: str, averaging: str, book: RuleBook) -> ir.IntegerValue:
-    """Individual index of one pollutant, an integer; null in, null out.
+    """Individual index of one pollutant, a whole number carried in a double; null in, null out.
 
     Parameters
     ----------
@@ -37,18 +37,31 @@ def iaqi(concentration: ir.NumericValue, item: str, averaging: str, book: RuleBo
     (HJ 633-2026 4.2.2-4.2.5). C and the breakpoints are integers of the shown unit, so the fraction is one
     division of integers and its ceiling is exact. Above the last breakpoint: ``above_top``, else 500.
     """
-    decimals = quantity(item).decimals
-    bounds = [_whole(b, decimals, item) for b in book.get(f"breakpoints.{item}.{averaging}").value]
+    printed = [b for b in book.get(f"breakpoints.{item}.{averaging}").value if b is not None]
+    rounded_first = book.option("input_rounding") == "round_first"
+    decimals = quantity(item).decimals if rounded_first else GRID_DECIMALS
+    bounds = [_whole(b, decimals, item) for b in printed]
     indices = book.get("breakpoints.iaqi").value[: len(bounds)]
     count = rounded(grid(concentration), decimals)
     cases: list[tuple[ir.BooleanValue, ir.Value]] = []
     for low, high, index_low, index_high in zip(bounds, bounds[1:], indices, indices[1:], strict=False):
         rise = ceil((count - low) * float(index_high - index_low) / float(high - low))
-        cases.append((count <= high, rise + float(index_low)))
+        within = _rounds_to_at_most(concentration, high, decimals) if rounded_first else count <= high
+        cases.append((within, rise + float(index_low)))
     top = _above_top(book, item, averaging, bounds, indices)
     otherwise = ibis.null("float64") if top is None else ibis.literal(float(top))
     known = ibis.cases(*cases, else_=otherwise)
-    return ibis.ifelse(concentration.isnull(), ibis.null("float64"), known).cast("int16")
+    return ibis.ifelse(concentration.isnull(), ibis.null("float64"), known)
+
+
+def _rounds_to_at_most(concentration: ir.NumericValue, bound: int, decimals: int) -> ir.BooleanValue:
+    """Whether a concentration, rounded by GB/T 8170, is at most a bound given in the shown unit.
+
+    Asked of the unrounded value, so that a row is rounded once, in the one branch that it falls into: the half
+    above an even bound rounds down to it, the half above an odd one rounds up and away.
+    """
+    edge = float(f"{bound}5e-{decimals + 1}")
+    return concentration <= edge if bound % 2 == 0 else concentration < edge
 
 
 def _whole(bound: float, decimals: int, item: str) -> int:
@@ -75,7 +88,7 @@ def _index(table: ir.Table, indicators: Indicators, book: RuleBook) -> ir.Table:
         }
     )
     parts = [table[f"iaqi_{item}"] for item in indicators]
-    return table.mutate(aqi=ibis.greatest(*parts).cast("int16"))
+    return table.mutate(aqi=ibis.greatest(*parts))
 
 
 def _judged(table: ir.Table, indicators: Indicators, book: RuleBook) -> ir.Table:
@@ -88,7 +101,7 @@ def _judged(table: ir.Table, indicators: Indicators, book: RuleBook) -> ir.Table
     names = list(indicators)
     code: ir.NumericValue = ibis.literal(0)
     for place, item in enumerate(names):
-        code = code + (table[f"iaqi_{item}"].fill_null(-1) == table.aqi).ifelse(2**place, 0)
+        code = code + (table[f"iaqi_{item}"] == table.aqi).ifelse(2**place, 0)
     code = ibis.ifelse(table.aqi > floor_of_primary, code, 0)
     table = table.mutate(level=level.cast("int8"), primary_code=code.cast("int16"))
     # 2**n spellings joined once are far cheaper than n string concatenations per row.
@@ -126,6 +139,8 @@ def daily_aqi(days: ir.Table, rules: Rules, *, key: str = "place", exempt: ir.Ta
     """
     book = rules.aqi
     indicators: dict[str, tuple[str, str]] = {item: (item, "day") for item in DAILY_ITEMS}
+    if book.option("daily_o3") == "mda8_and_1h":
+        indicators["o3"] = ("o3_1h", "day")
     table = _index(days, indicators, book)
     if exempt is not None:
         flags = exempt.group_by(key).aggregate(
@@ -143,12 +158,19 @@ def daily_aqi(days: ir.Table, rules: Rules, *, key: str = "place", exempt: ir.Ta
     if book.has("incomplete_day.publish_above"):
         withheld = (table.aqi_state == INCOMPLETE) & (table.aqi <= book.number("incomplete_day.publish_above"))
         table = table.mutate(
-            aqi=ibis.ifelse(withheld, ibis.null("int16"), table.aqi),
+            aqi=ibis.ifelse(withheld, ibis.null("float64"), table.aqi),
             aqi_state=ibis.ifelse(withheld, UNAVAILABLE, table.aqi_state),
         )
     table = _judged(table, indicators, book).mutate(edition=ibis.literal(book.edition))
-    individual = [f"iaqi_{item}" for item in DAILY_ITEMS]
-    return table.select(key, "day", "edition", "aqi", "level", "primary_pollutant", "aqi_state", *individual)
+    return table.select(
+        key,
+        "day",
+        "edition",
+        **_whole_numbers(table, indicators),
+        level="level",
+        primary_pollutant="primary_pollutant",
+        aqi_state="aqi_state",
+    )
 
 
 def hourly_indicators(book: RuleBook) -> dict[str, tuple[str, str]]:
@@ -197,7 +219,19 @@ def hourly_aqi(hours: ir.Table, rules: Rules, *, key: str = "station") -> ir.Tab
         lacking = lacking + table[f"iaqi_{item}"].isnull().ifelse(1, 0)
     state = ibis.cases((table.aqi.isnull(), UNAVAILABLE), (lacking == 0, COMPLETE), else_=INCOMPLETE)
     table = table.mutate(aqi_state=state, edition=ibis.literal(book.edition))
-    individual = [f"iaqi_{item}" for item in indicators]
     return table.select(
-        key, "time", "day", "hour", "edition", "aqi", "level", "primary_pollutant", "aqi_state", *individual
+        key,
+        "time",
+        "day",
+        "hour",
+        "edition",
+        **_whole_numbers(table, indicators),
+        level="level",
+        primary_pollutant="primary_pollutant",
+        aqi_state="aqi_state",
     )
+
+
+def _whole_numbers(table: ir.Table, items: Iterable[str]) -> dict[str, ir.Value]:
+    """The indices as integers, for the reader."""
+    return {name: table[name].cast("int16") for name in ("aqi", *(f"iaqi_{item}" for item in items))}

@@ -84,21 +84,22 @@ def place_days(days: ir.Table, stations: ir.Table, rules: Rules, *, by: str = "p
     Returns
     -------
     Table (place, day)
-        Six daily items [µg/m³; CO mg/m³], `stations` that should take part, `<item>_stations` that did.
+        Six daily items and `o3_1h` [µg/m³; CO mg/m³], `stations` expected, `<item>_stations` taking part.
     """
     points = evaluation_points(stations, by=by)
-    joined = _registered(days.select("station", "day", *DAILY_ITEMS), points)
+    items = (*DAILY_ITEMS, "o3_1h")
+    joined = _registered(days.select("station", "day", *items), points)
     measures: dict[str, ir.Value] = {}
-    for item in DAILY_ITEMS:
+    for item in items:
         measures[f"{item}_sum"] = grid(joined[item]).sum()
         measures[f"{item}_stations"] = joined[item].count()
     grouped = joined.group_by(["place", "day"]).aggregate(**measures)
     expected = _points_per_day(days, points)
     grouped = grouped.inner_join(expected, ["place", "day"])
-    decimals = {item: carried_decimals(item, rules) for item in DAILY_ITEMS}
-    table = grouped.mutate(**_means(grouped, DAILY_ITEMS, decimals, rules))
+    decimals = {item: carried_decimals(item.removesuffix("_1h"), rules) for item in items}
+    table = grouped.mutate(**_means(grouped, items, decimals, rules))
     counts = [f"{item}_stations" for item in DAILY_ITEMS]
-    return table.select("place", "day", *DAILY_ITEMS, "stations", *counts)
+    return table.select("place", "day", *items, "stations", *counts)
 
 
 def place_hours(hours: ir.Table, stations: ir.Table, rules: Rules, *, by: str = "place") -> ir.Table:

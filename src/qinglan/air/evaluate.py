@@ -12,7 +12,6 @@ import ibis
 import ibis.expr.types as ir
 
 from qinglan.air.exact import GRID, GRID_DECIMALS, carried, grid, half_even, rounded
-from qinglan.air.statistics import carried_decimals
 from qinglan.core.clock import Period
 from qinglan.core.names import DAILY_ITEMS, quantity
 from qinglan.core.rulebook import Rules
@@ -202,7 +201,10 @@ def statistics(days: ir.Table, periods: Sequence[Period], rules: Rules) -> ir.Ta
         statistic=ibis.literal("mean"), value=carried(grouped.total, GRID_DECIMALS, divisor=grouped.n)
     ).select("place", "period", "item", "statistic", "value")
     both = means.union(_percentiles(valued, rules))
-    return both.inner_join(_validity(long, periods, rules), ["place", "period", "item"])
+    table = both.inner_join(_validity(long, periods, rules), ["place", "period", "item"])
+    if rules.evaluation.option("percentile_validity") == "any_days":
+        table = table.mutate(data_valid=table.data_valid | (table.statistic != "mean"))
+    return table
 
 
 def evaluation(
@@ -244,11 +246,11 @@ def evaluation(
     )
     table = table.mutate(shown=shown)
     # Both are whole grid counts, so the factor is one division of integers.
-    over = grid(table.shown) - grid(table.limit)
-    factor = half_even(over * 100 / grid(table.limit)) / 100.0
+    over = grid(table["shown"]) - grid(table["limit"])
+    factor = half_even(over * 100 / grid(table["limit"])) / 100.0
     return table.mutate(
-        attained=table.shown <= table.limit,
-        exceedance_factor=ibis.ifelse(table.shown > table.limit, factor, ibis.null("float64")),
+        attained=table["shown"] <= table["limit"],
+        exceedance_factor=ibis.ifelse(table["shown"] > table["limit"], factor, ibis.null("float64")),
         dust=ibis.literal("in" if dust_days is None else "out"),
         edition=ibis.literal(limits.edition),
     )
@@ -357,8 +359,3 @@ def province_means(evaluated: ir.Table, counts: ir.Table, rules: Rules) -> tuple
         rate_mean_of_cities=rounded(rates.rate_total, 1, divisor=rates.places) / 10.0,
         rate_pooled_days=percent(rates.good_days, rates.valid_days),
     ).drop("rate_total")
-
-
-def kept(value: ir.NumericValue, item: str, rules: Rules) -> ir.NumericValue:
-    """A statistic rounded to the decimals that intermediate values keep (option ``intermediate_rounding``)."""
-    return carried(grid(value), carried_decimals(item, rules))

@@ -7,8 +7,9 @@ is correctly rounded (IEEE 754), therefore it is a whole number or a half exactl
 That is all that GB/T 8170 rounding and the upward rounding of HJ 633 4.2.5 need; see the proof of range in
 ``docs/design/0004-exact-arithmetic.md`` and ``tests/air/test_exact.py``.
 
-``round`` is used only to reach the nearest integer of a number that is one but for binary noise, never on a
-tie, because engines differ there.
+Rounding itself is left to the hardware: adding and taking away 1.5 x 2**52 leaves no room for a fraction, and
+IEEE 754 addition rounds to nearest, ties to even, which is GB/T 8170. No engine's ``round`` is asked, because
+engines differ on ties.
 """
 
 from __future__ import annotations
@@ -20,15 +21,8 @@ import ibis.expr.types as ir
 GRID = 1_000_000
 GRID_DECIMALS = 6
 
-
-@ibis.udf.scalar.builtin(name="round")  # type: ignore[untyped-decorator]
-def _nearest(x: float) -> float:  # type: ignore[empty-body]
-    ...
-
-
-@ibis.udf.scalar.builtin(name="floor")  # type: ignore[untyped-decorator]
-def _floor(x: float) -> float:  # type: ignore[empty-body]
-    ...
+#: 1.5 x 2**52: a double of this size has a last place worth exactly 1.
+_NO_FRACTION = 6755399441055744.0
 
 
 @ibis.udf.scalar.builtin(name="ceil")  # type: ignore[untyped-decorator]
@@ -38,12 +32,7 @@ def _ceil(x: float) -> float:  # type: ignore[empty-body]
 
 def grid(value: ir.NumericValue) -> ir.NumericValue:
     """Concentration [µg/m³ or mg/m³] -> integer count of millionths, carried in a double."""
-    return _nearest(value * GRID)
-
-
-def floor(value: ir.NumericValue) -> ir.NumericValue:
-    """Largest integer not above, as a double."""
-    return _floor(value).cast("float64")
+    return half_even(value * float(GRID))
 
 
 def ceil(value: ir.NumericValue) -> ir.NumericValue:
@@ -54,11 +43,10 @@ def ceil(value: ir.NumericValue) -> ir.NumericValue:
 def half_even(quotient: ir.NumericValue) -> ir.NumericValue:
     """Nearest integer, a lone half to the even neighbour (GB/T 8170-2008 3.2), as a double.
 
-    `quotient` is an integer or ONE division of integers; a longer calculation may miss a tie.
+    `quotient` is an integer or ONE division of integers; a longer calculation may miss a tie. Holds for
+    magnitudes below 2**51.
     """
-    up = floor(quotient + 0.5)
-    tie_to_odd = (up == quotient + 0.5) & (up % 2 != 0)
-    return tie_to_odd.ifelse(up - 1.0, up)
+    return (quotient + _NO_FRACTION) - _NO_FRACTION
 
 
 def rounded(count: ir.NumericValue, decimals: int, *, divisor: ir.NumericValue | int = 1) -> ir.NumericValue:

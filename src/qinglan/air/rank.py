@@ -9,8 +9,8 @@ from fractions import Fraction
 import ibis
 import ibis.expr.types as ir
 
-from qinglan.air.evaluate import kept
-from qinglan.air.exact import GRID, grid, half_even
+from qinglan.air.exact import GRID, carried, grid, half_even
+from qinglan.air.statistics import carried_decimals
 from qinglan.core.clock import Period
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.core.rounding import exact
@@ -47,10 +47,9 @@ def composite_index(evaluated: ir.Table, rules: Rules) -> ir.Table:
     wanted = {item: _statistic(book.get(f"item.{item}").value) for item in DAILY_ITEMS}
 
     value = {
-        item: kept(
-            evaluated.value.max(where=(evaluated["item"] == item) & (evaluated.statistic == statistic)),
-            item,
-            rules,
+        item: carried(
+            grid(evaluated.value.max(where=(evaluated["item"] == item) & (evaluated.statistic == statistic))),
+            carried_decimals(item, rules),
         )
         for item, statistic in wanted.items()
     }

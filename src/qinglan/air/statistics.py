@@ -10,7 +10,6 @@ import ibis
 import ibis.expr.types as ir
 
 from qinglan.air.exact import GRID_DECIMALS, carried, grid, rounded
-from qinglan.core.errors import UsageError
 from qinglan.core.names import HOURLY_ITEMS, MEAN_ITEMS, quantity
 from qinglan.core.rulebook import Rules
 
@@ -21,9 +20,7 @@ _EXTRA_DECIMALS = {"display": 0, "one_more_decimal": 1}
 def carried_decimals(item: str, rules: Rules) -> int:
     """Decimals to which an intermediate statistic of an item is kept (option ``intermediate_rounding``)."""
     choice = rules.evaluation.option("intermediate_rounding")
-    if choice == "unrounded":
-        return GRID_DECIMALS
-    return quantity(item).decimals + _EXTRA_DECIMALS[choice]
+    return GRID_DECIMALS if choice == "unrounded" else quantity(item).decimals + _EXTRA_DECIMALS[choice]
 
 
 def station_days(hours: ir.Table, rules: Rules, *, key: str = "station") -> ir.Table:
@@ -76,9 +73,7 @@ def station_days(hours: ir.Table, rules: Rules, *, key: str = "station") -> ir.T
 def _with_mda8(days: ir.Table, rules: Rules, key: str) -> ir.Table:
     """Add `mda8` and `mda8_n` to days that carry ozone in `slot_1`..`slot_24`."""
     window = rules.evaluation.option("mda8_window")
-    first_label = {"labels_08_24": 8, "labels_01_24": 1}.get(window)
-    if first_label is None:
-        raise UsageError(f"no daily maximum is defined for the option mda8_window={window!r}.")
+    first_label = int(rules.evaluation.number(f"mda8.window.{window}.first"))
     slots = range(first_label - 7, 25)
     if first_label < 8:
         days = _with_evening_before(days, key, slots)
@@ -119,6 +114,8 @@ def _with_mda8(days: ir.Table, rules: Rules, key: str) -> ir.Table:
     shown = rounded(days.mda8_quotient, quantity("mda8").decimals)
     enough = days.mda8_n >= rules.limits.number("validity.mda8.means_min")
     exceeds = shown > rules.limits.number("limit.mda8.day.class2")
+    if rules.evaluation.option("mda8_partial") == "invalid":
+        exceeds = ibis.literal(False)
     return days.mutate(
         mda8=ibis.ifelse(
             enough | exceeds,

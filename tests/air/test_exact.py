@@ -1,0 +1,52 @@
+"""GB/T 8170 over expressions, held against exact fractions (qinglan.core.rounding)."""
+
+from fractions import Fraction
+
+import pyarrow as pa
+
+from qinglan.air.exact import GRID, carried, grid, rounded
+from qinglan.core.rounding import half_even
+
+#: Written decimals whose binary doubles lie on either side of what they name, and every tie near them.
+VALUES = [
+    0.0, 0.05, 0.15, 0.25, 0.35, 0.45, 0.85, 0.95, 1.005, 1.15, 2.2, 2.25, 2.675, 8.95, 29.0, 35.4, 35.5,
+    36.5, 60.49, 60.5, 60.51, 61.4999, 61.5, 159.5, 160.5, 999.5, 1000.5, 9999.5, -0.5, -1.5,
+]  # fmt: skip
+
+
+def test_display_rounding_is_gbt8170_on_the_written_decimal(engine):
+    table = engine.load({"x": pa.array(VALUES, pa.float64())})
+    rows = engine.rows(table.mutate(whole=rounded(grid(table.x), 0), tenth=rounded(grid(table.x), 1)))
+    for row in rows:
+        assert row["whole"] == half_even(row["x"], 0), row
+        assert Fraction(int(row["tenth"]), 10) == half_even(row["x"], 1), row
+
+
+def test_a_mean_is_rounded_once_from_the_exact_quotient(engine):
+    # 23 hours of 60 and one of 72 mean 60.5 -> 60 (even); with 61.5 -> 62; a hair above a tie goes up.
+    cases = [(24, 1452, 60), (24, 1476, 62), (20, 1210.001, 61), (24, 1451.999, 60), (21, 1270.5, 60)]
+    table = engine.load({"n": pa.array([c[0] for c in cases]), "s": pa.array([float(c[1]) for c in cases])})
+    rows = engine.rows(table.mutate(shown=rounded(grid(table.s), 0, divisor=table.n)), "n", "s")
+    got = {(r["n"], r["s"]): r["shown"] for r in rows}
+    for n, s, shown in cases:
+        assert got[n, s] == shown == half_even(Fraction(str(s)) / n, 0)
+
+
+def test_every_quotient_of_hours_carries_to_the_same_double_as_its_fraction(engine):
+    sums = list(range(0, 2400, 7))
+    table = engine.load({"s": pa.array([float(s) for s in sums])})
+    for n in (6, 7, 20, 23, 24):
+        rows = engine.rows(table.mutate(m=carried(grid(table.s), 6, divisor=n)), "s")
+        for row, s in zip(rows, sums, strict=True):
+            assert row["m"] == float(half_even(Fraction(s, n), 6))
+
+
+def test_null_stays_null(engine):
+    table = engine.load({"x": pa.array([None, 1.0], pa.float64())})
+    rows = engine.rows(table.mutate(y=rounded(grid(table.x), 0), z=carried(grid(table.x), 6)), "x")
+    assert [(r["y"], r["z"]) for r in rows if r["x"] is None] == [(None, None)]
+
+
+def test_grid_is_wide_enough_for_a_year_of_dust():
+    # The largest sum anything here forms: 366 x 24 hours of 20,000 µg/m³ must stay an exact integer.
+    assert 366 * 24 * 20_000 * GRID < 2**53
