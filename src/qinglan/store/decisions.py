@@ -1,0 +1,163 @@
+"""What people decide and report: overruled flags, dust events, reported values, evidence. Append-only.
+
+A later row about the same thing takes its place; the earlier one stays as history.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Table, func, insert, select
+
+from qinglan.core.errors import NotFound, UnknownName, UsageError
+from qinglan.store import schema
+from qinglan.store.registry import Registry, Row, append_event, moment
+
+#: What a person may say of a flag: the value stands although flagged, or the flag stands for good; `invalid`
+#: marks a value that no rule flagged.
+FLAG_DECISIONS = ("keep_value", "confirm_flag", "invalid")
+PROPOSED, CONFIRMED, REJECTED = "proposed", "confirmed", "rejected"
+DUST_STATES = (PROPOSED, CONFIRMED, REJECTED)
+
+
+def _need(**texts: str) -> None:
+    empty = [name for name, text in texts.items() if not str(text).strip()]
+    if empty:
+        raise UsageError(
+            f"{', '.join(empty)} must not be empty.", remedy="Every decision names who, why and whence."
+        )
+
+
+def _newest(table: Table, by: tuple[str, ...], order: str) -> Any:
+    """The last row of each `by` group."""
+    last: ColumnElement[Any] = func.max(table.c[order]).label("last")
+    newest = select(last).group_by(*(table.c[c] for c in by)).subquery()
+    return select(table).where(table.c[order].in_(select(newest.c.last))).order_by(table.c[order])
+
+
+def _rows(registry: Registry, query: Any) -> list[Row]:
+    with registry.read() as con:
+        return [dict(row) for row in con.execute(query).mappings()]
+
+
+def decide_flag(
+    registry: Registry, key: Mapping[str, Any], decision: str, *, reason: str, who: str, at: datetime | None = None
+) -> None:
+    """Overrule or confirm a flag.
+
+    key : `station`, `time` (UTC hour end, with its zone), `item`, `rule` (empty: the value, whatever rule).
+    """
+    if decision not in FLAG_DECISIONS:
+        raise UnknownName("decision on a flag", decision, FLAG_DECISIONS)
+    _need(reason=reason, who=who)
+    now = moment(at)
+    row = {"station": key["station"], "time": key["time"], "item": key["item"], "rule": key.get("rule", "")}
+    with registry.begin() as con:
+        con.execute(insert(schema.flag_decisions).values(**row, decision=decision, reason=reason, by=who, at=now))
+        subject = f"{row['station']} {row['time'].isoformat()} {row['item']} {row['rule']}".strip()
+        append_event(con, "flag.decided", subject, {"decision": decision, "reason": reason}, who=who, at=now)
+
+
+def flag_decisions(registry: Registry, *, history: bool = False) -> list[Row]:
+    """The decision in force for each station, time, item and rule; with `history`, all there ever were."""
+    table = schema.flag_decisions
+    query = (
+        select(table).order_by(table.c.id)
+        if history
+        else _newest(table, ("station", "time", "item", "rule"), "id")
+    )
+    return _rows(registry, query)
+
+
+def record_dust_event(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> str:
+    """Propose, confirm or reject a dust event, or change its bounds: a new version of it. Returns its id.
+
+    row : `place`, `start`, `end` (UTC hour ends, both included, with zone), `removal`, `status`, `reason`,
+        `evidence` (JSON), `rule_version`; `id` is made from place and start when it is not given.
+    """
+    if row["status"] not in DUST_STATES:
+        raise UnknownName("state of a dust event", row["status"], DUST_STATES)
+    if row["end"] < row["start"]:
+        raise UsageError(f"dust event of {row['place']} ends {row['end']} before it starts {row['start']}.")
+    if row["status"] != PROPOSED:
+        _need(reason=row.get("reason", ""), who=who)
+    now = moment(at)
+    made = {
+        "id": row.get("id") or f"{row['place']}-{row['start']:%Y%m%dT%H}",
+        **{name: row[name] for name in ("place", "start", "end", "removal", "status")},
+        "reviewer": "" if row["status"] == PROPOSED else who,
+        "reason": row.get("reason", ""),
+        "evidence": dict(row.get("evidence") or {}),
+        "rule_version": row.get("rule_version", ""),
+        "at": now,
+    }
+    with registry.begin() as con:
+        con.execute(insert(schema.dust_events).values(**made))
+        detail = {"status": made["status"], "reason": made["reason"], "removal": made["removal"]}
+        append_event(con, f"dust.{made['status']}", made["id"], detail, who=who, at=now)
+    return str(made["id"])
+
+
+def review_dust_event(
+    registry: Registry, event_id: str, status: str, *, reason: str, who: str, at: datetime | None = None
+) -> None:
+    """Confirm or reject the newest version of a dust event. NotFound when there is none of that id."""
+    found = [e for e in dust_events(registry) if e["id"] == event_id]
+    if not found:
+        raise NotFound(f"no dust event {event_id!r}.", remedy="`qinglan qc dust` lists them.")
+    record_dust_event(registry, {**found[0], "status": status, "reason": reason}, who=who, at=at)
+
+
+def dust_events(registry: Registry, *, status: str | None = None, history: bool = False) -> list[Row]:
+    """The newest version of each dust event (or every version), by time of writing; optionally of one state."""
+    table = schema.dust_events
+    query = select(table).order_by(table.c.version) if history else _newest(table, ("id",), "version")
+    return [row for row in _rows(registry, query) if status is None or row["status"] == status]
+
+
+def report_value(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> None:
+    """Enter a value that an office reports for a target.
+
+    row : `target_id`, `value`, `unit`, `as_of` (date), `source` (document and number).
+    """
+    _need(target_id=row["target_id"], unit=row["unit"], source=row["source"], who=who)
+    now = moment(at)
+    made = {name: row[name] for name in ("target_id", "unit", "as_of", "source")}
+    with registry.begin() as con:
+        con.execute(insert(schema.reported_values).values(**made, value=float(row["value"]), by=who, at=now))
+        detail = {"value": float(row["value"]), "unit": row["unit"], "as_of": row["as_of"].isoformat()}
+        append_event(
+            con, "target.reported", row["target_id"], {**detail, "source": row["source"]}, who=who, at=now
+        )
+
+
+def reported_values(registry: Registry, *, as_of: date | None = None, history: bool = False) -> list[Row]:
+    """For each target and date the value that counts (the newest entry), oldest date first; not after `as_of`."""
+    table = schema.reported_values
+    query = select(table).order_by(table.c.id) if history else _newest(table, ("target_id", "as_of"), "id")
+    rows = [row for row in _rows(registry, query) if as_of is None or row["as_of"] <= as_of]
+    return sorted(rows, key=lambda r: (r["target_id"], r["as_of"], r["id"]))
+
+
+def add_evidence(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> None:
+    """Enter a piece of evidence for a task.
+
+    row : `task_id`, `kind`, `reference`, `as_of` (date), `source`; `hash` of the document when there is one.
+    """
+    _need(task_id=row["task_id"], kind=row["kind"], reference=row["reference"], source=row["source"], who=who)
+    now = moment(at)
+    made = {name: row[name] for name in ("task_id", "kind", "reference", "as_of", "source")}
+    with registry.begin() as con:
+        con.execute(insert(schema.task_evidence).values(**made, hash=row.get("hash", ""), by=who, at=now))
+        detail = {"kind": row["kind"], "reference": row["reference"]}
+        append_event(con, "task.evidence", row["task_id"], detail, who=who, at=now)
+
+
+def task_evidence(registry: Registry, *, task_id: str | None = None, as_of: date | None = None) -> list[Row]:
+    """Evidence, oldest entry first; of one task, not after a day."""
+    query = select(schema.task_evidence).order_by(schema.task_evidence.c.id)
+    if task_id is not None:
+        query = query.where(schema.task_evidence.c.task_id == task_id)
+    return [row for row in _rows(registry, query) if as_of is None or row["as_of"] <= as_of]

@@ -1,0 +1,1 @@
+"""Alembic revisions of the registry, shipped with the package and run when an older registry is opened."""
