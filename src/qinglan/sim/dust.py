@@ -62,8 +62,8 @@ def events(parameters: Parameters, calendar: Calendar, seed: int) -> list[Event]
                 day, hour = draw.uniform(0, 30), draw.normal(15, 5)
                 size, route = draw.standard_normal(), int(draw.choice(len(routes), p=weights / weights.sum()))
                 rise, decay = draw.uniform(*table["rise_hours"]), draw.uniform(*table["decay_hours"])
-                peak = min(table["peak"]["median"] * float(np.exp(table["peak"]["spread"] * size)),
-                           table["peak"]["largest"])  # fmt: skip
+                peak = table["peak"]["median"] * float(np.exp(table["peak"]["spread"] * size))
+                peak = min(peak * table["size_by_month"][month], table["peak"]["largest"])
                 onset = (first + np.floor(month * 30.44 + day)) * 24 + hour
                 name = f"{year}-{month + 1:02d}-{number + 1}"
                 found.append(Event(name, routes[route], float(onset), float(peak), float(rise), float(decay)))
