@@ -51,11 +51,11 @@ def _points_per_day(days: ir.Table, points: ir.Table) -> ir.Table:
 
 
 def _enough(number: ir.NumericValue, stations: ir.NumericValue, rules: Rules) -> ir.BooleanValue:
-    """Whether the share of stations with a value suffices (HJ 663: 75 %, below 4 points 50 %)."""
+    """Whether the share of stations with a value suffices; the book states it in percent."""
     book = rules.evaluation
     few = stations < book.number("city.few_stations")
     need = few.ifelse(book.number("city.stations_min_share_few"), book.number("city.stations_min_share"))
-    return (number > 0) & (number >= stations * need)
+    return (number > 0) & (number * 100 >= stations * need)
 
 
 def _means(grouped: ir.Table, items: Sequence[str], decimals: dict[str, int], rules: Rules) -> dict[str, ir.Value]:

@@ -53,7 +53,9 @@ def station_days(hours: ir.Table, rules: Rules, *, key: str = "station") -> ir.T
         if item != "o3":
             measures[f"{item}_sum"] = grid(hours[item]).sum()
     measures["o3_1h"] = hours.o3.max()
-    measures |= {f"slot_{h}": hours.o3.max(where=hours.hour == h) for h in range(1, 25)}
+    # A conditional value costs the engine less than a filtered aggregate: 24 of them decide the run time.
+    blank = ibis.null("float64")
+    measures |= {f"slot_{h}": ibis.ifelse(hours.hour == h, hours.o3, blank).max() for h in range(1, 25)}
     grouped = hours.group_by([key, "day"]).aggregate(**measures)
 
     minimum = rules.limits.number("validity.day.hours_min")
