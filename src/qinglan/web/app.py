@@ -1,0 +1,160 @@
+"""The application: routes, headers and errors, all inside one frame."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from qinglan import __version__
+from qinglan.core.errors import NotFound, QinglanError, UnknownName, UsageError
+from qinglan.flow import views
+from qinglan.web.routes import ROUTERS
+from qinglan.web.site import CALM, NotModified, Site
+
+log = logging.getLogger(__name__)
+
+#: Nothing but this server: no script at all, styles and images from here, no frame around us.
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """The least workspace: a home folder, without lake or registry."""
+
+    home: Path
+
+    def loads(self) -> list[views.Row]:
+        """None known."""
+        return []
+
+    def rejects(self) -> list[views.Row]:
+        """None known."""
+        return []
+
+    def station_hours(self, dataset: str, station: str, day: date) -> list[views.Row]:
+        """None known."""
+        return []
+
+
+class Guard:
+    """Puts the security headers on every answer and refuses a foreign Host (DNS rebinding)."""
+
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
+        self.app, self.hosts = app, hosts
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
+                message["headers"] = [*message["headers"], *extra]
+            await send(message)
+
+        host = next((v.decode("latin-1") for k, v in scope["headers"] if k == b"host"), "")
+        name = host.rsplit(":", 1)[0] if not host.endswith("]") else host
+        if name.strip("[]").lower() not in self.hosts:
+            refused = JSONResponse({"detail": f"host {host!r} is not served here"}, status_code=421)
+            await refused(scope, receive, guarded)
+            return
+        await self.app(scope, receive, guarded)
+
+
+def create_app(
+    home: Path | views.Workspace,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1"),
+) -> FastAPI:
+    """The console over a workspace (its home folder, or one already open).
+
+    clock : the instant that the age of data is measured against; aware.
+    hosts : names that a request may address us by.
+    """
+    app = FastAPI(title="Qinglan", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.site = Site(Folder(Path(home)) if isinstance(home, str | Path) else home, clock)
+    app.mount("/static", StaticFiles(directory=str(files("qinglan.web") / "static")), name="static")
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(NotModified, _not_modified)
+    app.add_exception_handler(QinglanError, _expected)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _crash)
+    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(Guard, hosts=hosts)
+    return app
+
+
+def _not_modified(request: Request, error: Any) -> Response:
+    return Response(status_code=304, headers={"ETag": error.etag, "Cache-Control": CALM, "Vary": "Cookie"})
+
+
+def _answer(request: Request, status: int, kind: str, **detail: Any) -> Response:
+    """An error page in the frame; without the run when there is none to show."""
+    site: Site = request.app.state.site
+    try:
+        result = views.current(site.workspace)
+    except QinglanError:
+        result = None
+    known = {"name": "", "message": "", "of": "", **detail}
+    return site.page(request, "error.html", result, status=status, kind=kind, code=status, **known)
+
+
+def _expected(request: Request, error: Any) -> Response:
+    """Our own errors: what is wrong and what to do, under the status that fits."""
+    if isinstance(error, views.NoRun):
+        site: Site = request.app.state.site
+        return site.page(request, "empty.html", None, status=503, home=str(site.workspace.home))
+    if isinstance(error, UnknownName):
+        return _answer(request, 404, "unknown", name=str(error.name), message=error.remedy, of=error.kind)
+    if isinstance(error, NotFound):
+        return _answer(request, 404, "missing", message=str(error))
+    if isinstance(error, UsageError):
+        return _answer(request, 422, "usage", message=str(error))
+    log.error("%s: %s", request.url.path, error)
+    return _answer(request, 500, "fault", message=str(error))
+
+
+def _invalid(request: Request, error: Any) -> Response:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return _answer(request, 422, "usage", message=f"{where}: {first['msg']}")
+
+
+def _http(request: Request, error: Any) -> Response:
+    kind = {404: "page", 405: "method"}.get(error.status_code, "fault")
+    return _answer(request, error.status_code, kind, name=request.url.path)
+
+
+def _crash(request: Request, error: Exception) -> Response:
+    """A fault of ours: recorded in the log, shown without its insides."""
+    log.error("%s failed", request.url.path, exc_info=error)
+    answer = _answer(request, 500, "fault")
+    answer.headers.update(HEADERS)
+    return answer

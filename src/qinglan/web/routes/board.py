@@ -1,0 +1,56 @@
+"""The target board, and the health of the service."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import JSONResponse, RedirectResponse, Response
+
+from qinglan import __version__
+from qinglan.core.errors import QinglanError
+from qinglan.flow import views
+from qinglan.web.site import Site, site, words_of
+
+router = APIRouter()
+
+
+@router.get("/")
+def home(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
+    """Which targets hold, which do not, and why."""
+    result = site.open(request)
+    return site.page(request, "board.html", result, board=views.board(result))
+
+
+@router.get("/targets.csv")
+def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
+    """The board as a table."""
+    result = site.open(request)
+    words = words_of(request)
+    columns = ("id", "article", "title", "status", "value", "comparison", "limit", "unit", "distance", "coverage",
+               "edition", "dust", "period", "due")  # fmt: skip
+    heads = {c: words(f"column.{c}") for c in columns}
+    rows = [
+        {**t, "title": words.of(t["title"]), "status": words.word("status", t["status"]),
+         "coverage": (t["coverage"] or {}).get("percent")}
+        for t in views.targets_of(result)
+    ]  # fmt: skip
+    return site.sheet(request, f"targets-{result.run_id}", heads, rows)
+
+
+
+
+@router.get("/healthz")
+def healthz(site: Annotated[Site, Depends(site)]) -> Response:
+    """Alive, and whether there is a run to show (503 when not)."""
+    try:
+        result = views.current(site.workspace)
+    except QinglanError as error:
+        return JSONResponse({"status": "no_run", "detail": str(error), "version": __version__}, status_code=503)
+    return JSONResponse({"status": "ok", "run": result.run_id, "version": __version__})
+
+
+@router.get("/favicon.ico", include_in_schema=False)
+def favicon() -> Response:
+    """Browsers ask for it whatever the page says."""
+    return RedirectResponse("/static/favicon.svg", status_code=308)

@@ -1,0 +1,48 @@
+"""The plan: its articles, their tasks and the evidence for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import Response
+
+from qinglan.flow import views
+from qinglan.web.site import Site, site, words_of
+
+router = APIRouter()
+
+
+@router.get("/plan")
+def plan(
+    request: Request,
+    site: Annotated[Site, Depends(site)],
+    department: str | None = None,
+    status: str | None = None,
+) -> Response:
+    """All articles with their tasks, filtered by leading department and status."""
+    result = site.open(request)
+    page = views.plan_page(result, department or None, status or None)
+    return site.page(request, "plan.html", result, page=page, department=department, chosen=status)
+
+
+@router.get("/plan.csv")
+def plan_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
+    """Every task of the plan as CSV."""
+    result = site.open(request)
+    words = words_of(request)
+    columns = ("article", "id", "title", "status", "due", "lead", "evidence", "missing")
+    rows = [
+        {"article": article["number"], "id": task["id"], "title": words.of(task["title"] or task["id"]),
+         "status": words.word("task", task["status"]), "due": task["due"], "lead": words.of(task["lead"] or []),
+         "evidence": words.of(task["evidence"] or []), "missing": words.of(task["missing"] or [])}
+        for article in views.articles_of(result) for task in article["tasks"]
+    ]  # fmt: skip
+    return site.sheet(request, "plan", {c: words(f"column.{c}") for c in columns}, rows)
+
+
+@router.get("/plan/{number}")
+def article(request: Request, site: Annotated[Site, Depends(site)], number: int) -> Response:
+    """One article: its tasks, and the targets it sets."""
+    result = site.open(request)
+    return site.page(request, "article.html", result, article=views.article(result, number))

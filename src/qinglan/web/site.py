@@ -1,0 +1,197 @@
+"""What every page shares: the workspace, the language and theme of the reader, templates, ETags and CSV."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
+from urllib.parse import urlencode
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from qinglan import __version__
+from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS, QUANTITIES
+from qinglan.flow import views
+from qinglan.web import svg, text
+from qinglan.web.text import LANGUAGES, Text
+
+THEMES = ("auto", "light", "dark")
+COOKIE_DAYS = 365
+CALM = "private, no-cache"
+
+
+class NotModified(Exception):  # noqa: N818 (an answer, not a fault)
+    """The reader already has this page."""
+
+    def __init__(self, etag: str) -> None:
+        self.etag = etag
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Who looks: language and theme, from the address first, then from the cookie."""
+
+    language: str
+    theme: str
+
+    @classmethod
+    def of(cls, request: Request) -> Reader:
+        """Read the choices of a request; an unknown choice falls back to Chinese and the system's theme."""
+
+        def choice(name: str, known: Sequence[str]) -> str:
+            asked = request.query_params.get(name) or request.cookies.get(f"qinglan_{name}") or known[0]
+            return asked if asked in known else known[0]
+
+        return cls(choice("lang", LANGUAGES), choice("theme", THEMES))
+
+
+@cache
+def environment() -> Environment:
+    """The template environment: autoescaped, strict about names."""
+    made = Environment(
+        loader=PackageLoader("qinglan.web", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.globals.update(
+        svg=svg, number=text.number, plain=text.plain, day_text=text.day_text, hour_text=text.hour_text,
+        nothing=text.NOTHING, quantities=QUANTITIES, daily_items=DAILY_ITEMS, hourly_items=HOURLY_ITEMS,
+        version=__version__, static_tag=_static_tag(), weeks=text.weeks, any_day=text.any_day,
+    )  # fmt: skip
+    made.filters["tuple_of"] = text.tuple_of
+    return made
+
+
+@cache
+def _static_tag() -> str:
+    """A short tag of the style sheet, so that a new one is fetched at once."""
+    from importlib.resources import files
+
+    return hashlib.sha256((files("qinglan.web") / "static" / "qinglan.css").read_bytes()).hexdigest()[:10]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One console over one workspace."""
+
+    workspace: views.Workspace
+    clock: Callable[[], datetime]
+
+    def open(self, request: Request, *, tagged: bool = True) -> views.Result:
+        """The current run; raises NotModified when the reader's copy of this page is of the same run.
+
+        Pages that depend on the clock or on the live registry pass `tagged=False`.
+        """
+        result = views.current(self.workspace)
+        if tagged:
+            etag = self.etag(request, result)
+            request.state.etag = etag
+            if etag in request.headers.get("if-none-match", ""):
+                raise NotModified(etag)
+        return result
+
+    @staticmethod
+    def etag(request: Request, result: views.Result) -> str:
+        """Names one page of one run for one reader."""
+        reader = Reader.of(request)
+        seed = "|".join(
+            (result.key, str(request.url.path), str(request.url.query), reader.language, reader.theme,
+             __version__, _static_tag())
+        )  # fmt: skip
+        return f'W/"{hashlib.sha256(seed.encode()).hexdigest()[:20]}"'
+
+    def page(
+        self,
+        request: Request,
+        template: str,
+        result: views.Result | None,
+        *,
+        status: int = 200,
+        **context: Any,
+    ) -> HTMLResponse:
+        """Render a template in the reader's language; remembers a language or theme asked for in the address."""
+        reader = Reader.of(request)
+        words = Text(reader.language)
+
+        def link(path: str | None = None, **changes: Any) -> str:
+            """This address (or another path) with query values changed; None drops one."""
+            kept = dict(request.query_params) if path is None else {}
+            kept.pop("lang", None)
+            kept.pop("theme", None)
+            query = {k: v for k, v in (kept | changes).items() if v not in (None, "")}
+            base = request.url.path if path is None else path
+            return f"{base}?{urlencode(query)}" if query else base
+
+        html = environment().get_template(template).render(
+            t=words, reader=reader, link=link, result=result, path=request.url.path, themes=THEMES,
+            languages=LANGUAGES, **context,
+        )  # fmt: skip
+        response = HTMLResponse(html, status_code=status, headers={"Cache-Control": CALM, "Vary": "Cookie"})
+        response.headers["Content-Language"] = "zh-CN" if reader.language == "zh" else "en"
+        if status == 200 and hasattr(request.state, "etag"):
+            response.headers["ETag"] = request.state.etag
+        for name, known in (("lang", LANGUAGES), ("theme", THEMES)):
+            asked = request.query_params.get(name)
+            if asked in known:
+                response.set_cookie(
+                    f"qinglan_{name}", asked, max_age=COOKIE_DAYS * 86400, httponly=True, samesite="lax"
+                )
+        return response
+
+    def sheet(
+        self,
+        request: Request,
+        name: str,
+        heads: Mapping[str, str],
+        rows: Iterable[Mapping[str, Any]],
+    ) -> Response:
+        """A table as CSV that spreadsheet programs open with Chinese intact (UTF-8 with a byte-order mark).
+
+        `heads` maps the column to its heading. Text that a spreadsheet would run as a formula is quoted.
+        """
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator="\r\n")
+        writer.writerow(heads.values())
+        for row in rows:
+            writer.writerow([_cell(row.get(column)) for column in heads])
+        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": CALM}
+        if hasattr(request.state, "etag"):
+            headers["ETag"] = request.state.etag
+        return Response("\ufeff" + out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+
+
+def _cell(value: Any) -> Any:
+    """A CSV cell: nothing for a missing value, and no formula.
+
+    >>> _cell(None), _cell("=1+1"), _cell(-3.5), _cell(True)
+    ('', "'=1+1", -3.5, 1)
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, datetime):
+        return text.hour_text(value)
+    if isinstance(value, str) and value[:1] in "=+-@\t\r" and value:
+        return f"'{value}"
+    return value
+
+
+def site(request: Request) -> Site:
+    """The site of a request (a FastAPI dependency)."""
+    found: Site = request.app.state.site
+    return found
+
+
+def words_of(request: Request) -> Text:
+    """The reader's language, for what is not a template (CSV headings)."""
+    return Text(Reader.of(request).language)

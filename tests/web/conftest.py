@@ -1,0 +1,333 @@
+"""A small fabricated result folder, true to contract 0002 §2 and §4, that the pages are tested on.
+
+The numbers are drawn, not computed: what is tested here is that pages show what the files say.
+`python tests/web/conftest.py FOLDER` writes one to look at with `qinglan.web.serve`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from qinglan.core.clock import CST, Period, from_day_and_hour
+from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
+
+RUN_ID = "0f3a9c51d2e84b67"
+FIRST, LAST = date(2025, 1, 1), date(2026, 4, 12)
+AS_OF = date(2025, 12, 31)
+NOW = datetime(2026, 4, 12, 16, 20, tzinfo=UTC)
+
+PLACES = [
+    ("630000", "青海省", "Qinghai"),
+    ("630100", "西宁市", "Xining"),
+    ("630200", "海东市", "Haidong"),
+    ("632200", "海北藏族自治州", "Haibei"),
+    ("632300", "黄南藏族自治州", "Huangnan"),
+    ("632500", "海南藏族自治州", "Hainan"),
+    ("632600", "果洛藏族自治州", "Golog"),
+    ("632700", "玉树藏族自治州", "Yushu"),
+    ("632800", "海西蒙古族藏族自治州", "Haixi"),
+    ("632801", "格尔木市", "Golmud"),
+]
+STATIONS = [
+    ("1480A", "市环境监测站", "630100"),
+    ("1481A", "省医药仓库", "630100"),
+    ("1482A", "四陆医院", "630100"),
+    ("1483A", "第五水厂", "630100"),
+    ("2670A", "平安县", "630200"),
+    ("2671A", "西海镇", "632200"),
+    ("2672A", "隆务镇", "632300"),
+    ("2673A", "恰卜恰镇", "632500"),
+    ("2674A", "大武镇", "632600"),
+    ("2675A", "结古镇", "632700"),
+    ("2676A", "德令哈市", "632800"),
+]
+BASE = {"so2": 12.0, "no2": 22.0, "co": 0.7, "mda8": 118.0, "pm10": 52.0, "pm2_5": 20.0}
+LIMIT = {"so2": 60, "no2": 40, "co": 4, "mda8": 160, "pm10": 70, "pm2_5": 35}
+OLD, NEW = "HJ 633-2012", "HJ 633-2026"
+
+
+def write(folder: Path, name: str, rows: list[dict]) -> None:
+    """One Parquet table from rows."""
+    pq.write_table(pa.Table.from_pylist(rows), folder / f"{name}.parquet")
+
+
+def days_between(first: date, last: date) -> list[date]:
+    """Both ends included."""
+    return [first + timedelta(days=k) for k in range((last - first).days + 1)]
+
+
+def draw_days(rng: np.random.Generator) -> list[dict]:
+    """Daily values of every place: a season, a few dust days, some gaps."""
+    rows = []
+    for k, (code, _, _) in enumerate(PLACES):
+        for day in days_between(FIRST, LAST):
+            season = np.cos(2 * np.pi * (day.timetuple().tm_yday - 10) / 365)
+            row = {"place": code, "day": day, "stations": 4 if code == "630100" else 1}
+            for item in DAILY_ITEMS:
+                sign = -0.3 if item == "mda8" else 0.45
+                clean = 1.15 - 0.06 * k
+                value = BASE[item] * clean * (1 + sign * season) * rng.lognormal(0, 0.28)
+                if item in ("pm10", "pm2_5") and day.month in (3, 4) and rng.random() < 0.08:
+                    value *= rng.uniform(3, 12)
+                gap = rng.random() < 0.02
+                row[item] = None if gap else round(float(value), 3)
+                row[f"{item}_stations"] = 0 if gap else row["stations"]
+            rows.append(row)
+    return rows
+
+
+def index(row: dict, edition: str) -> dict:
+    """A rough index good enough to colour a page: concentration over limit, times one hundred."""
+    scale = {"pm10": 120 if edition == NEW else 150, "pm2_5": 60 if edition == NEW else 75, "no2": 80, "so2": 150}
+    parts = {i: row[i] and min(500, int(100 * row[i] / scale.get(i, LIMIT[i])) + 1) for i in DAILY_ITEMS}
+    known = {i: v for i, v in parts.items() if v is not None}
+    aqi = max(known.values(), default=None)
+    complete = len(known) == len(DAILY_ITEMS)
+    if not complete and (aqi is None or aqi <= 100):
+        aqi = None
+    level = None if aqi is None else next((n + 1 for n, top in enumerate((50, 100, 150, 200, 300)) if aqi <= top), 6)
+    primary = ",".join(i for i, v in known.items() if v == aqi) if aqi and aqi > 50 else ""
+    state = "complete" if complete else "incomplete" if aqi else "unavailable"
+    return {
+        "edition": edition, "aqi": aqi, "level": level, "primary_pollutant": primary, "aqi_state": state,
+        **{f"iaqi_{i}": v for i, v in parts.items()},
+    }  # fmt: skip
+
+
+def place_aqi(days: list[dict]) -> list[dict]:
+    """The old edition throughout, the new one beside it for 2026."""
+    return [
+        {"place": r["place"], "day": r["day"], **index(r, edition)}
+        for r in days
+        for edition in ((OLD,) if r["day"].year < 2026 else (OLD, NEW))
+    ]
+
+
+def periods() -> list[Period]:
+    """Year, quarters and months of 2025, months and first quarter of 2026."""
+    found = [Period.year(2025), *(Period.quarter(2025, q) for q in range(1, 5)), Period.quarter(2026, 1)]
+    return found + [Period.month(2025, m) for m in range(1, 13)] + [Period.month(2026, m) for m in range(1, 4)]
+
+
+def evaluate(days: list[dict], aqi: list[dict]) -> tuple[list[dict], list[dict], list[dict]]:
+    """`evaluation`, `summary` and `ranking` for every period and both dust treatments."""
+    evaluation, summary, ranking = [], [], []
+    for period in periods():
+        inside = [r for r in days if period.start <= r["day"] <= period.end]
+        judged = [r for r in aqi if r["edition"] == OLD and period.start <= r["day"] <= period.end]
+        for dust in ("in", "out"):
+            rank_rows = []
+            for code, _, _ in PLACES:
+                mine = [r for r in inside if r["place"] == code]
+                total, key = 0.0, {"place": code, "period": period.label, "dust": dust}
+                ratios = {}
+                for item in DAILY_ITEMS:
+                    values = np.array([r[item] for r in mine if r[item] is not None])
+                    if dust == "out" and item.startswith("pm"):
+                        values = values[values < 4 * BASE[item]]
+                    statistic = {"co": "p95", "mda8": "p90"}.get(item, "mean")
+                    value = float(np.percentile(values, int(statistic[1:]))) if statistic != "mean" else values.mean()
+                    value, limit = round(float(value), 3), float(LIMIT[item])
+                    ratios[item] = value / limit
+                    total += value / limit
+                    evaluation.append(
+                        key | {"item": item, "statistic": statistic, "value": value, "limit": limit,
+                        "attained": value <= limit, "exceedance_factor": max(0.0, round(value / limit - 1, 2)),
+                        "valid_days": len(values), "expected_days": period.days,
+                        "data_valid": len(values) > 0.88 * period.days, "edition": "GB 3095-2012"}
+                    )  # fmt: skip
+                levels = [r["level"] for r in judged if r["place"] == code and r["level"]]
+                good = sum(x <= 2 for x in levels)
+                main = max(ratios, key=ratios.__getitem__)
+                base = {"composite_index": round(total, 4), "main_pollutant": main}
+                summary.append(
+                    key | base | {"edition": OLD, "valid_days": len(levels), "good_days": good,
+                    "good_rate": round(100 * good / len(levels), 1), "heavy_days": sum(x >= 5 for x in levels),
+                    **{f"level_{n}": levels.count(n) for n in range(1, 7)}, "max_index": round(max(ratios.values()), 3),
+                    "attained": max(ratios.values()) <= 1, "data_valid": True}
+                )  # fmt: skip
+                previous = None if period.start.year == 2025 else round(total * 1.04, 4)
+                rank_rows.append(
+                    key | base | {"previous_index": previous, "change_rank": None,
+                    "change_percent": None if previous is None else round(100 * (total / previous - 1), 1)}
+                )  # fmt: skip
+            cities = [r for r in rank_rows if r["place"].endswith("00") and r["place"] != "630000"]
+            for n, row in enumerate(sorted(cities, key=lambda r: r["composite_index"]), 1):
+                ranking.append({**row, "rank": n})
+    return evaluation, summary, ranking
+
+
+def draw_station_days(rng: np.random.Generator, days: list[dict]) -> list[dict]:
+    """Station days: the place's values with a little difference."""
+    by_key = {(r["place"], r["day"]): r for r in days}
+    rows = []
+    for station, _, code in STATIONS:
+        for day in days_between(FIRST, LAST):
+            source = by_key[code, day]
+            row = {"station": station, "day": day, "mda8_n": 17}
+            for item in DAILY_ITEMS:
+                value = source[item]
+                row[item] = None if value is None else round(value * float(rng.uniform(0.92, 1.08)), 3)
+                row[f"{'o3' if item == 'mda8' else item}_n"] = 11 if value is None else int(rng.integers(20, 25))
+            row["o3_1h"] = row["mda8"] and row["mda8"] + 12
+            rows.append(row)
+    return rows
+
+
+def draw_hours(rng: np.random.Generator) -> list[dict]:
+    """Ten days of hourly AQI with concentrations, for stations (with their place) and for places."""
+    last, rows = from_day_and_hour(LAST, 23), []
+    keys = [(None, code) for code, _, _ in PLACES] + [(s, code) for s, _, code in STATIONS]
+    for back in range(240):
+        time = last - timedelta(hours=back)
+        for station, code in keys:
+            if station == "2674A" and back < 3:
+                continue
+            row = {"station": station, "place": code, "time": time.replace(tzinfo=None)}
+            source = {}
+            for item in HOURLY_ITEMS:
+                name = "mda8" if item == "o3" else item
+                wave = 1 + 0.3 * np.sin((time.hour + 4) / 24 * 2 * np.pi)
+                value = round(float(BASE[name] * wave * rng.lognormal(0, 0.25)), 1)
+                row[item] = source[name] = value
+            judged = index(source, NEW)
+            judged = {k.replace("mda8", "o3"): v.replace("mda8", "o3") if isinstance(v, str) else v
+                      for k, v in judged.items()}  # fmt: skip
+            rows.append({**row, **judged})
+    return rows
+
+
+TARGETS = [
+    {"id": "good_days-2025", "article": 3, "title": {"zh": "全省优良天数比例", "en": "Share of good days, province"},
+     "status": "not_met", "value": 95.8, "shown": "95.8", "limit": 96.3, "comparison": ">=", "unit": "%", "distance": -0.5,
+     "due": "2025-12-31", "period": "2025", "coverage": {"expected": 2920, "observed": 2861, "percent": 98.0},
+     "edition": "HJ 633-2012", "dust": "in", "variants": [
+         {"name": "raw", "title": {"zh": "含沙尘", "en": "dust counted"}, "value": 95.8, "shown": "95.8", "status": "not_met"},
+         {"name": "rate_adjusted", "title": {"zh": "扣除沙尘超标天", "en": "dust exceedances deducted"}, "value": 97.1,
+          "shown": "97.1", "status": "met"}],
+     "trend": {"method": "theil_sen", "slope_per_year": 0.3, "low": -0.2, "high": 0.8, "significant": False},
+     "budget": {"allowed_mean": None, "days_left": 0, "bad_days_left": -14, "probability": 0.0, "basis": "2023-2025"},
+     "projection": {"value": 95.8, "low": 95.8, "high": 95.8}, "waiting_for": None, "reported": None,
+     "series": [{"period": "2023", "value": 95.1}, {"period": "2024", "value": 96.4}, {"period": "2025", "value": 95.8}]},
+    {"id": "pm2_5-2025", "article": 3, "title": {"zh": "全省 PM₂.₅ 年均浓度", "en": "PM₂.₅ annual mean, province"},
+     "status": "met", "value": 20.4, "shown": "20", "limit": 21, "comparison": "<=", "unit": "µg/m³", "distance": -0.6,
+     "due": "2025-12-31", "period": "2025", "coverage": {"expected": 2920, "observed": 2890, "percent": 99.0},
+     "edition": "GB 3095-2012", "dust": "out", "item": "pm2_5", "place": "630000", "variants": [
+         {"name": "raw", "title": {"zh": "原始", "en": "raw"}, "value": 23.1, "shown": "23", "status": "not_met"},
+         {"name": "dust_removed", "title": {"zh": "扣除沙尘", "en": "dust removed"}, "value": 20.4, "shown": "20",
+          "status": "met"}],
+     "trend": {"method": "theil_sen", "slope_per_year": -0.8, "low": -1.4, "high": -0.2, "significant": True},
+     "budget": {"allowed_mean": 22.4, "days_left": 31, "bad_days_left": 3, "probability": 0.93, "basis": "2023-2025"},
+     "projection": {"value": 20.4, "low": 19.8, "high": 21.3}, "waiting_for": None, "reported": None,
+     "series": [{"period": "2023", "value": 22.0}, {"period": "2024", "value": 21.2}, {"period": "2025", "value": 20.4}]},
+    {"id": "heavy_days-2025", "article": 3, "title": {"zh": "重度及以上污染天数（沙尘除外）",
+     "en": "Days of heavy pollution (dust excepted)"}, "status": "on_track", "value": 0, "shown": "0", "limit": 0,
+     "comparison": "<=", "unit": "d", "distance": 0, "due": "2025-12-31", "period": "2025",
+     "coverage": {"expected": 2920, "observed": 2861, "percent": 98.0}, "edition": "HJ 633-2012", "dust": "out",
+     "variants": [], "trend": None, "budget": None, "projection": None, "waiting_for": None, "reported": None},
+    {"id": "voc-2025", "article": 3, "title": {"zh": "挥发性有机物重点工程累计减排量", "en": "VOC reduction by key projects"},
+     "status": "waiting", "value": None, "shown": None, "limit": 1500, "comparison": ">=", "unit": "t", "distance": None,
+     "due": "2025-12-31", "period": "2021-01-01..2025-12-31", "coverage": None, "edition": None, "dust": None,
+     "variants": [], "trend": None, "budget": None, "projection": None, "reported": None,
+     "waiting_for": {"zh": "重点工程减排台账", "en": "ledger of key reduction projects"}},
+    {"id": "steel-2025", "article": 4, "title": {"zh": "短流程炼钢产量占比", "en": "Share of short-process steel"},
+     "status": "waiting", "value": None, "shown": None, "limit": 15, "comparison": ">=", "unit": "%", "distance": None,
+     "due": "2025-12-31", "period": "2025", "coverage": None, "edition": None, "dust": None, "variants": [],
+     "trend": None, "budget": None, "projection": None, "reported": None, "waiting_for": "production statistics"},
+    {"id": "non_fossil-2025", "article": 9, "title": {"zh": "非化石能源消费比重", "en": "Non-fossil share of energy use"},
+     "status": "reported_met", "value": 53.1, "shown": "53.1", "limit": 52.2, "comparison": ">=", "unit": "%",
+     "distance": 0.9, "due": "2025-12-31", "period": "2025", "coverage": None, "edition": None, "dust": None,
+     "variants": [], "trend": None, "budget": None, "projection": None, "waiting_for": None,
+     "reported": {"value": 53.1, "source": "省能源局", "date": "2026-02-10"}},
+]  # fmt: skip
+
+
+def articles() -> list[dict]:
+    """All 38 articles, those with tasks in the middle."""
+    energy, ecology = "省能源局", {"zh": "省生态环境厅", "en": "Department of Ecology and Environment"}
+    made = []
+    for number in range(1, 39):
+        tasks = []
+        if number > 3:
+            status = ("waiting", "overdue", "done", "in_progress")[number % 4]
+            tasks.append(
+                {"id": f"{number:02d}-1", "title": {"zh": f"第{number}条的首要任务", "en": f"First task of article {number}"},
+                 "status": status, "due": "2025-12-31", "lead": [energy] if number % 3 else [ecology, energy],
+                 "evidence": [{"zh": "工程验收记录", "en": "acceptance record"}, "ledger"], "missing": ["ledger"]}
+            )  # fmt: skip
+        title = {"zh": f"条文{number}", "en": f"Article heading {number}"}
+        made.append({"number": number, "title": title, "tasks": tasks})
+    return made
+
+
+def verdict(summary: list[dict], ranking: list[dict]) -> dict:
+    """`verdict.json` of contract §4."""
+    ranks = {r["place"]: r for r in ranking if r["period"] == "2025" and r["dust"] == "out"}
+    rules = [
+        ("gb3095", "GB 3095-2012", {}), ("hj633", OLD, {"city_aqi": "from_concentrations"}), ("hj663", "HJ 663-2013", {}),
+        ("ranking", "2018", {}), ("dust", "120-2016", {"removal": "day_removal", "count_as_valid": "true"}),
+        ("gbt8170", "GB/T 8170-2008", {}),
+    ]  # fmt: skip
+    return {
+        "run": {
+            "id": RUN_ID, "kind": "run", "started_at": "2026-04-12T15:40:00+00:00",
+            "rules": [{"book": b, "edition": e, "valid_from": "2016-01-01", "content_hash": "ab" * 32, "options": o}
+                      for b, e, o in rules],
+            "inputs": {"lake/hours": "9f" * 32, "plan": "1c" * 32}, "arguments": {"plan": "qinghai-2024"},
+            "code_version": "0.1.0",
+        },
+        "plan": {"id": "qinghai-2024", "title": {"zh": "青海省空气质量持续改善行动计划实施方案",
+                 "en": "Qinghai action plan for continuous improvement of air quality"}, "hash": "1c" * 32},
+        "as_of": AS_OF.isoformat(), "simulated": True, "targets": TARGETS, "articles": articles(),
+        "places": [{"place": c, "name": z, "name_en": e, **ranks.get(c, {})} for c, z, e in PLACES],
+    }  # fmt: skip
+
+
+def fabricate(home: Path) -> Path:
+    """Write a workspace home with one run; returns the run's folder."""
+    rng = np.random.default_rng(20240628)
+    folder = home / "results" / RUN_ID
+    folder.mkdir(parents=True)
+    days = draw_days(rng)
+    aqi = place_aqi(days)
+    evaluation, summary, ranking = evaluate(days, aqi)
+    dusty = [{"place": r["place"], "day": r["day"]} for r in days if (r["pm10"] or 0) > 4 * BASE["pm10"]]
+    tables = {
+        "place_days": days, "place_aqi": aqi, "evaluation": evaluation, "summary": summary, "ranking": ranking,
+        "station_days": draw_station_days(rng, days), "hourly_aqi": draw_hours(rng), "dust_events": dusty,
+        "stations": [
+            {"station": s, "name": n, "place": p, "county": None, "lon": 101.7 + k / 10, "lat": 36.6, "altitude": 2260.0,
+             "kind": "ambient", "control_point": s == "1483A", "valid_from": date(2013, 1, 1), "valid_to": None,
+             "aliases": []} for k, (s, n, p) in enumerate(STATIONS)],
+    }  # fmt: skip
+    for name, rows in tables.items():
+        write(folder, name, rows)
+    text = json.dumps(verdict(summary, ranking), ensure_ascii=False, indent=1)
+    (folder / "verdict.json").write_text(text, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace home with one fabricated run."""
+    path = tmp_path_factory.mktemp("home")
+    fabricate(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def instant() -> datetime:
+    """The clock's reading in these tests."""
+    return NOW.astimezone(CST)
+
+
+if __name__ == "__main__":
+    fabricate(Path(sys.argv[1]))
