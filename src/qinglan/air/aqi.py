@@ -96,13 +96,13 @@ def _judged(table: ir.Table, indicators: Indicators, book: RuleBook) -> ir.Table
     ceilings = [row["aqi_high"] for row in book.get("levels").value if row["aqi_high"] is not None]
     level: ir.NumericValue = ibis.literal(1, "int8")
     for top in ceilings:
-        level = level + (table.aqi > top).ifelse(1, 0).cast("int8")
+        level = level + (table.aqi > top).cast("int8")
     floor_of_primary = book.number("primary.aqi_above")
     names = list(indicators)
     code: ir.NumericValue = ibis.literal(0)
     for place, item in enumerate(names):
         code = code + (table[f"iaqi_{item}"] == table.aqi).ifelse(2**place, 0)
-    code = ibis.ifelse(table.aqi > floor_of_primary, code, 0)
+    code = ibis.cases((table.aqi > floor_of_primary, code), (table.aqi.notnull(), 0), else_=ibis.null("int16"))
     table = table.mutate(level=level.cast("int8"), primary_code=code.cast("int16"))
     # 2**n spellings joined once are far cheaper than n string concatenations per row.
     spelled = ibis.memtable(
