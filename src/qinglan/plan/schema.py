@@ -23,6 +23,7 @@ from itertools import pairwise
 from typing import Any
 
 from qinglan.core.errors import ContentError
+from qinglan.core.names import QUANTITIES
 from qinglan.core.provenance import fingerprint
 from qinglan.core.rulebook import Option, Value
 
@@ -35,6 +36,18 @@ UNITS = (
     "h", "d", "month", "year", "days", "hours", "means", "stations", "min", "decimals", "µg/m³/h", "g/mol",
     "km", "item", "items",
 )  # fmt: skip
+
+#: Fields of a comparator's form (``form.<item>.<span>.<role>``): how a legal statistic is made and compared.
+FORM_FIELDS = {
+    "item": tuple(QUANTITIES),
+    "series": ("day", "hour", "hour_max", "8h_max"),
+    "statistic": ("mean", "mean_of_quarters", "percentile", "nth_highest", "exceedances", "peak_season"),
+    "method": ("linear", "nearest_rank", "floor_rank"),
+    "rounding": ("half_up", "truncate"),
+    "value_rounding": ("half_up", "truncate"),
+}
+FORM_NUMBERS = ("limit", "years", "p", "n", "allowed", "decimals", "value_decimals")
+FORM_NEEDS = {"percentile": "p", "nth_highest": "n", "exceedances": "allowed"}
 
 _KEY = re.compile(r"^[a-z][a-z0-9_]*(\.[a-z0-9][a-z0-9_]*)*$")
 _NAME = re.compile(r"^[a-z0-9][a-z0-9_]*$")
@@ -216,6 +229,8 @@ class _Checker:
         for key, parameter in made.items():
             if key.startswith("breakpoints."):
                 self.breakpoints(parameter, made)
+            if key.startswith("form."):
+                self.form(parameter)
         return made
 
     def parameter(self, key: str, unit: str, raw: Any, starts: Sequence[date]) -> Parameter:
@@ -257,6 +272,26 @@ class _Checker:
             )
             if not 2 <= len(points) <= longest:
                 self.fault(where, f"has {len(points)} points, breakpoints.iaqi has {longest}.")
+
+    def form(self, parameter: Parameter) -> None:
+        """A comparator's form: known fields with known values, and what its statistic needs."""
+        for value in parameter.values:
+            where = f"parameters.{parameter.key}.values.{value.valid_from}.value"
+            if value.value is None:
+                continue
+            needed = ("item", "role", "series", "statistic", "limit")
+            fields = self.mapping(where, value.value, needed, (*FORM_FIELDS, *FORM_NUMBERS, "note"))
+            for name, known in FORM_FIELDS.items():
+                if name in fields and fields[name] not in known:
+                    self.fault(f"{where}.{name}", f"{fields[name]!r} is not one of {', '.join(known)}.")
+            for name in FORM_NUMBERS:
+                if name in fields and not _is_number(fields[name]):
+                    self.fault(f"{where}.{name}", f"must be a number, not {fields[name]!r}.")
+            lacking = FORM_NEEDS.get(str(fields.get("statistic")))
+            if lacking and lacking not in fields:
+                self.fault(f"{where}.{lacking}", f"is missing; statistic {fields['statistic']} needs it.")
+            if "note" in fields:
+                self.bilingual(f"{where}.note", fields["note"])
 
     def options(self, raw: Any) -> tuple[dict[str, Option], dict[str, dict[str, dict[str, str]]]]:
         made: dict[str, Option] = {}
