@@ -17,8 +17,9 @@ from qinglan.store import schema
 from qinglan.store.registry import Registry, Row, append_event, moment
 
 RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
-OPEN, REPAIRED, DISMISSED = "open", "repaired", "dismissed"
-REJECT_STATES = (OPEN, REPAIRED, DISMISSED)
+#: `repeated`: a retry set the same thing aside again, and its entry stands for this one now.
+OPEN, REPAIRED, DISMISSED, REPEATED = "open", "repaired", "dismissed", "repeated"
+REJECT_STATES = (OPEN, REPAIRED, DISMISSED, REPEATED)
 _CHUNK = 500
 
 
@@ -149,14 +150,15 @@ def finish_load(
 
 def already_loaded(registry: Registry, recipe: str, hashes: Iterable[str]) -> dict[str, str]:
     """Of these hashes, the files wholly loaded by this recipe before: hash to load id."""
-    wanted, found = list(hashes), {}
+    wanted = list(hashes)
+    found: dict[str, str] = {}
     files = schema.load_files.c
     with registry.read() as con:
         for start in range(0, len(wanted), _CHUNK):
             query = select(files.sha256, files.load_id).where(
                 files.recipe == recipe, files.status == DONE, files.sha256.in_(wanted[start : start + _CHUNK])
             )
-            found.update(con.execute(query).tuples())
+            found.update((sha, load) for sha, load in con.execute(query))
     return found
 
 
