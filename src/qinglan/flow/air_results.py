@@ -1,0 +1,199 @@
+"""From the lake to the tables of a run: days, AQI, evaluation, summary and ranking of every period.
+
+Each period is judged by the rule books in force on its last day; each day's AQI by both editions of HJ 633, the
+one in force marked. The tables are those of ``docs/design/0002-contracts.md`` section 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from itertools import groupby
+from typing import Any
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from qinglan.air import evaluate, rank
+from qinglan.air.aqi import daily_aqi
+from qinglan.air.city import place_days_from_hours
+from qinglan.air.statistics import station_days
+from qinglan.core.clock import Period
+from qinglan.core.names import DAILY_ITEMS
+from qinglan.core.rulebook import Rules
+from qinglan.plan.rules import editions, rules_on
+
+Options = Mapping[str, Mapping[str, str]]
+Progress = Callable[[str], None]
+
+_DUST = pa.schema([("place", pa.string()), ("day", pa.date32())])
+
+
+@dataclass
+class AirTables:
+    """Tables of a run inside one engine; `names` in the order they were made."""
+
+    con: Backend
+    tables: dict[str, ir.Table] = field(default_factory=dict)
+
+    def keep(self, name: str, expression: ir.Table) -> ir.Table:
+        """Compute a table once and keep it under its name."""
+        made = self.con.create_table(name, expression, temp=True)
+        self.tables[name] = made
+        return made
+
+    def __getitem__(self, name: str) -> ir.Table:
+        return self.tables[name]
+
+
+def evaluation_periods(first: date, as_of: date) -> list[Period]:
+    """Years, half-years, quarters and months that are over on a date, and the current year up to it.
+
+    Only periods that begin on or after the month of the first day of data.
+    """
+    found: list[Period] = []
+    for year in range(first.year, as_of.year + 1):
+        found.append(Period.year(year))
+        found += [Period.parse(f"{year}H{h}") for h in (1, 2)]
+        found += [Period.quarter(year, q) for q in range(1, 5)]
+        found += [Period.month(year, m) for m in range(1, 13)]
+    kept = [p for p in found if p.end <= as_of and p.end >= first]
+    to_date = Period(date(as_of.year, 1, 1), as_of)
+    return kept if to_date in kept else [*kept, to_date]
+
+
+def by_rules(periods: Iterable[Period], options: Options) -> list[tuple[Rules, list[Period]]]:
+    """Periods grouped by the texts in force on their last day."""
+    judged = [(rules_on(p.end, options), p) for p in periods]
+
+    def texts(pair: tuple[Rules, Period]) -> tuple[tuple[str, str], ...]:
+        return tuple((book.edition, book.valid_from.isoformat()) for book in pair[0].books())
+
+    ordered = sorted(judged, key=texts)
+    return [(group[0][0], [p for _, p in group]) for _, found in groupby(ordered, texts) for group in [list(found)]]
+
+
+def dust_table(days: Sequence[tuple[str, date]]) -> ir.Table:
+    """(place, day) of confirmed dust, as a table."""
+    return ibis.memtable(pa.table({"place": [p for p, _ in days], "day": [d for _, d in days]}, schema=_DUST))
+
+
+def compute_days(
+    air: AirTables, checked: ir.Table, reported: ir.Table, stations: ir.Table, rules: Rules, last: date
+) -> None:
+    """`station_days` and `place_days`; a place's reported day stands in where no hours made one.
+
+    `reported` is the lake's `city_days`; column `source` of `place_days` says which of the two a row is.
+    """
+    checked = checked.filter(checked.day <= last)
+    days = air.keep("station_days", station_days(checked, rules))
+    own = place_days_from_hours(checked, days, stations, rules).mutate(source=ibis.literal("hours"))
+    own = air.keep("own_days", own)
+    blank = {f"{item}_stations": ibis.null("int64") for item in DAILY_ITEMS}
+    given = reported.filter(reported.day <= last).anti_join(own, ["place", "day"])
+    given = given.mutate(
+        o3_1h=ibis.null("float64"), stations=ibis.null("int64"), **blank, source=ibis.literal("reported")
+    )
+    air.keep("place_days", own.union(given.select(*own.columns)))
+
+
+def compute_aqi(air: AirTables, last: date, options: Options) -> None:
+    """`place_aqi` (every day under every edition up to `last`, `in_force` marked) and `station_aqi` (in force)."""
+    spans = [(e.valid_from, e.valid_to) for e in editions("hj633") if e.valid_from <= max(last, date(2026, 3, 1))]
+    parts, own = [], []
+    for valid_from, valid_to in spans:
+        rules = rules_on(max(valid_from, date(2018, 9, 1)), options)
+        days = air["place_days"]
+        judged = daily_aqi(days, rules)
+        inside = judged.day >= valid_from
+        if valid_to is not None:
+            inside = inside & (judged.day <= valid_to)
+        parts.append(judged.mutate(in_force=inside).drop(*[c for c in judged.columns if c == "iaqi_o3"]))
+        of_stations = daily_aqi(air["station_days"], rules, key="station")
+        inside = of_stations.day >= valid_from
+        if valid_to is not None:
+            inside = inside & (of_stations.day <= valid_to)
+        own.append(of_stations.filter(inside).drop(*[c for c in of_stations.columns if c == "iaqi_o3"]))
+    air.keep("place_aqi", ibis.union(*parts) if len(parts) > 1 else parts[0])
+    air.keep("station_aqi", ibis.union(*own) if len(own) > 1 else own[0])
+
+
+def compute_periods(air: AirTables, periods: Sequence[Period], options: Options, progress: Progress) -> None:
+    """`evaluation`, `exceedance`, `summary` and `ranking` of all periods, dust in and out."""
+    days, dust = air["place_days"], air["dust_days"]
+    parts: dict[str, list[ir.Table]] = {"evaluation": [], "exceedance": [], "indexed": [], "counts": []}
+    for number, (rules, group) in enumerate(by_rules(periods, options)):
+        progress(f"{rules.limits.edition}: {len(group)} periods")
+        for treatment, dust_days in (("in", None), ("out", dust)):
+            judged = evaluate.evaluation(days, group, rules, dust_days=dust_days)
+            judged = air.con.create_table(f"evaluation_{number}_{treatment}", judged, temp=True)
+            parts["evaluation"].append(judged)
+            parts["indexed"].append(rank.composite_index(judged, rules))
+            counted = evaluate.day_counts(_counted_days(air, dust_days), group, rules)
+            parts["counts"].append(counted.mutate(dust=ibis.literal(treatment)))
+        over = evaluate.exceedance_days(days, group, rules).mutate(edition=ibis.literal(rules.limits.edition))
+        parts["exceedance"].append(over)
+    for name, made in parts.items():
+        air.keep(name, ibis.union(*made) if len(made) > 1 else made[0])
+    air.keep("summary", _summary(air, options, periods))
+
+
+def _counted_days(air: AirTables, dust_days: ir.Table | None) -> ir.Table:
+    """Days whose AQI counts: under the edition in force; without dust, exceeding dust days are left out.
+
+    Leaving them out of good days and of valid days alike is what an adjusted rate means here; the raw rate
+    stands beside it.
+    """
+    aqi = air["place_aqi"].filter(lambda t: t.in_force)
+    if dust_days is None:
+        return aqi
+    exceeding = aqi.filter(aqi.level > 2).semi_join(dust_days, ["place", "day"]).select("place", "day")
+    return aqi.anti_join(exceeding, ["place", "day"])
+
+
+def _summary(air: AirTables, options: Options, periods: Sequence[Period]) -> ir.Table:
+    """One row for each place, period and dust treatment: days, rate, index, attainment."""
+    mean_only = rules_on(max(p.end for p in periods), options).evaluation.option("attainment") == "mean_only"
+    judged = air["evaluation"].filter(lambda t: t.attained.notnull())
+    if mean_only:
+        judged = judged.filter((judged.statistic == "mean") | judged["item"].isin(["co", "mda8"]))
+    attained = judged.group_by(["place", "period", "dust", "edition"]).aggregate(
+        attained=judged.attained.all(),
+        items_judged=judged["item"].nunique(),
+        items_valid=judged["item"].nunique(where=judged.data_valid),
+    )
+    whole = attained.items_judged == len(DAILY_ITEMS)
+    attained = attained.mutate(
+        attained=ibis.ifelse(whole | ~attained.attained, attained.attained, ibis.null("boolean")),
+        data_valid=attained.items_valid == len(DAILY_ITEMS),
+    ).drop("items_judged", "items_valid")
+    table = attained.left_join(air["counts"], ["place", "period", "dust"]).drop(
+        "place_right", "period_right", "dust_right"
+    )
+    index = air["indexed"].select("place", "period", "dust", "composite_index", "max_index", "main_pollutant")
+    return table.left_join(index, ["place", "period", "dust"]).drop("place_right", "period_right", "dust_right")
+
+
+def compute_ranking(air: AirTables, fields: Mapping[str, Sequence[str]], periods: Sequence[Period]) -> None:
+    """`ranking` of each field of places (``prefectures``, ``counties`` ...) against one another.
+
+    A place is ranked in one field only; `field` names it.
+    """
+    parts = []
+    for name, places in fields.items():
+        ranked = rank.ranking(air["indexed"], among=places)
+        parts.append(rank.with_change(ranked, periods).mutate(field=ibis.literal(name)))
+    table = ibis.union(*parts) if len(parts) > 1 else parts[0]
+    air.keep("ranking", table.drop("index_count"))
+
+
+def counted_rows(air: AirTables, **where: Any) -> list[dict[str, Any]]:
+    """Rows of `summary` whose columns equal the given values."""
+    table = air["summary"]
+    for column, value in where.items():
+        wanted = list(value) if isinstance(value, (list, tuple, set)) else [value]
+        table = table.filter(table[column].isin(wanted))
+    return air.con.to_pyarrow(table).to_pylist()  # type: ignore[no-any-return]
