@@ -26,7 +26,7 @@ from qinglan.flow.sources import Source, layout_named, opened_sources
 from qinglan.flow.workspace import Workspace
 from qinglan.store import loads
 from qinglan.store.merge import OUTCOMES, SOURCE
-from qinglan.store.stations import register_stations
+from qinglan.store.stations import register_stations, station_faults
 
 ALREADY = "already_loaded"
 #: What a file may do to a reader without it being a fault of the program.
@@ -263,17 +263,20 @@ class _Job:
 
     def _register(self, batch: Batch, entry: _Pending) -> None:
         """Stations go to the registry; a faulty row is set aside and the others enter."""
+        good = []
         for row in batch.rows.to_pylist():
             line = row.pop(SOURCE_LINE, None)
-            try:
-                counts = register_stations(self.workspace.registry, [row], who=self.how.who)
-            except UsageError as fault:
+            if faults := station_faults(row):
                 shown = str(row.get("station"))
-                entry.rejects.append(Reject("out_of_contract", "station", shown, line, str(row), fault.message))
-                continue
-            entry.report.inserted += counts["inserted"]
-            entry.report.superseded += counts["changed"]
-            entry.report.unchanged += counts["unchanged"]
+                entry.rejects.append(
+                    Reject("out_of_contract", "station", shown, line, str(row), "; ".join(faults))
+                )
+            else:
+                good.append(row)
+        counts = register_stations(self.workspace.registry, good, who=self.how.who, replace=self.replace)
+        entry.report.inserted += counts["inserted"]
+        entry.report.superseded += counts["changed"]
+        entry.report.unchanged += counts["unchanged"]
 
     def _merge(self) -> None:
         """Merge the buffer into the lake, then checkpoint its files."""

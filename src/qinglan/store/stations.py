@@ -21,26 +21,34 @@ _REQUIRED = tuple(
 
 
 def register_stations(
-    registry: Registry, rows: Iterable[Mapping[str, Any]], *, who: str, at: datetime | None = None
+    registry: Registry,
+    rows: Iterable[Mapping[str, Any]],
+    *,
+    who: str,
+    replace: bool = False,
+    at: datetime | None = None,
 ) -> dict[str, int]:
     """Enter stations or change them; every change is an event with the row before and after.
 
-    rows : columns of `core.tables.STATIONS`; `kind` is ambient, `control_point` False and `aliases` empty when
-        left out; other columns are ignored.
+    rows : columns of `core.tables.STATIONS`; other columns are ignored. For a new station `kind` is ambient,
+        `control_point` False and `aliases` empty when left out.
+    replace : the row is the whole truth. Without it an empty cell (or a `control_point` of False, which a list
+        that does not know control points also writes) leaves what was known, and names are gathered, not lost.
 
     Returns how many were `inserted`, `changed` and `unchanged`. Raises UsageError listing every faulty row;
     then nothing is written.
     """
-    wanted = [_checked_row(row) for row in rows]
-    faults = [fault for row in wanted for fault in _faults(row)]
+    wanted = list(rows)
+    faults = [fault for row in wanted for fault in station_faults(row)]
     if faults:
         raise UsageError("station register: " + "; ".join(faults) + ".", remedy="Correct these rows.")
     now, counts = moment(at), {"inserted": 0, "changed": 0, "unchanged": 0}
     with registry.begin() as con:
         found = con.execute(select(schema.stations)).mappings()
-        known = {r["station"]: {k: r[k] for k in _COLUMNS} for r in found}
-        for row in wanted:
-            before = known.get(row["station"])
+        known: dict[str, Row] = {r["station"]: {k: r[k] for k in _COLUMNS} for r in found}
+        for given in wanted:
+            before = known.get(given["station"])
+            row = _complete(given, None if replace else before)
             if before == row:
                 counts["unchanged"] += 1
                 continue
@@ -48,33 +56,41 @@ def register_stations(
             con.execute(delete(schema.stations).where(schema.stations.c.station == row["station"]))
             con.execute(insert(schema.stations).values(**row, by=who, at=now))
             detail = {"before": _plain(before), "after": _plain(row)}
-            append_event(
-                con, "station.changed" if before else "station.entered", row["station"], detail, who=who, at=now
-            )
+            what = "station.changed" if before else "station.entered"
+            append_event(con, what, row["station"], detail, who=who, at=now)
             known[row["station"]] = row
     return counts
 
 
-def _checked_row(row: Mapping[str, Any]) -> Row:
-    made = {name: row.get(name) for name in _COLUMNS}
+def _complete(given: Mapping[str, Any], before: Row | None) -> Row:
+    """All columns of a row, over what was known before."""
+    made = {name: given.get(name) for name in _COLUMNS}
+    for name in ("county", "valid_from", "valid_to", "kind"):
+        made[name] = made[name] or None
+    aliases = {str(a) for a in made["aliases"] or ()}
+    if before is not None:
+        made = {name: before[name] if made[name] is None else made[name] for name in _COLUMNS}
+        made["control_point"] = bool(made["control_point"]) or before["control_point"]
+        aliases |= {*before["aliases"], before["name"]}
     made["kind"] = made["kind"] or "ambient"
     made["control_point"] = bool(made["control_point"])
-    made["aliases"] = sorted({str(a) for a in made["aliases"] or ()})
-    for name in ("county", "valid_from", "valid_to"):
-        made[name] = made[name] or None
+    made["aliases"] = sorted(aliases - {made["name"]})
     return made
 
 
-def _faults(row: Row) -> list[str]:
-    faults = [f"{row['station']!r} has no {name}" for name in _REQUIRED if not row[name]]
+def station_faults(row: Mapping[str, Any]) -> list[str]:
+    """What is wrong with a row of a register; empty when it may enter."""
+    shown = repr(row.get("station"))
+    faults = [f"{shown} has no {name}" for name in _REQUIRED if not row.get(name)]
     for column in STATIONS:
-        value = row[column.name]
+        value = row.get(column.name)
         if column.low is None or column.high is None or value is None:
             continue
         if not column.low <= value <= column.high:
-            faults.append(f"{row['station']!r} has {column.name} {value}, allowed {column.low:g}..{column.high:g}")
-    if row["valid_from"] and row["valid_to"] and row["valid_to"] < row["valid_from"]:
-        faults.append(f"{row['station']!r} ends {row['valid_to']} before it starts {row['valid_from']}")
+            faults.append(f"{shown} has {column.name} {value}, allowed {column.low:g}..{column.high:g}")
+    first, last = row.get("valid_from"), row.get("valid_to")
+    if first and last and last < first:
+        faults.append(f"{shown} ends {last} before it starts {first}")
     return faults
 
 
