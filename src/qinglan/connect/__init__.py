@@ -2,5 +2,5 @@
 
 A layout package offers `LAYOUT`, `sniff` and `read` (:mod:`qinglan.core.batch`). Layouts do not import each
 other; what several need lives in :mod:`qinglan.connect.reading` (bytes to text cells, lines kept),
-:mod:`qinglan.connect.cells` (text cells to numbers and times) and :mod:`qinglan.connect.register` (the list).
+:mod:`qinglan.connect.cells` (text cells to numbers and times) and :mod:`qinglan.connect.units`.
 """

@@ -196,7 +196,8 @@ def read_records(path: Path, required: Sequence[str], *, layout: str, form: Form
     top = lines[form.skip : form.skip + form.header_lines]
     header, separator = merged_header(top, required, form.separator)
     above = form.skip + len(top)
-    if form.names is not None and not set(required) & set(header):
+    headless = form.names is not None and len(header) == len(form.names) and not set(required) & set(header)
+    if headless and form.names:
         header, above = tuple(form.names), 0
     insist(path, required, header, layout)
     unique = mark_repeats(header)
@@ -208,7 +209,7 @@ def read_records(path: Path, required: Sequence[str], *, layout: str, form: Form
         try:
             records.frame = _by_polars(data, unique, separator, form.missing)
             return records
-        except pl.exceptions.ComputeError:  # as many cells as expected in all, but not in each line
+        except pl.exceptions.PolarsError:  # as many cells as expected in all, but not in each line
             pass
     _by_record(records, data, above, form.missing)
     return records

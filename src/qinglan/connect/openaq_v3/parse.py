@@ -30,7 +30,7 @@ LAYOUT = LayoutInfo(
     datasets=("stations", "hours"),
     extensions=(".json", ".json.gz"),
     description_zh="按页记录的 /v3/sensors/{id}/hours 应答；period.datetimeTo.utc 为小时末；单位以应答为准。",
-    description_en="recorded pages of /v3/sensors/{id}/hours; datetimeTo.utc is the hour's end; units as answered.",
+    description_en="recorded pages of /v3/sensors/{id}/hours; datetimeTo is the hour's end; units as answered.",
     convention=TimeConvention(HourLabel.END, 0),
     options={
         "station": "所有数据所属站点 / station that all the data belong to",

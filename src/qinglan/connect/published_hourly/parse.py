@@ -121,7 +121,7 @@ def _near_dates(records: Records, frame: pl.DataFrame) -> tuple[pl.DataFrame, li
         return frame, []
     largest = sizes["part"][0]
     main = body.filter(pl.col("part") == largest)["_day"].to_list()
-    far = ~frame["_day"].is_between(main[0], main[-1])  # type: ignore[arg-type]
+    far = ~frame["_day"].is_between(main[0], main[-1])
     if far.mean() > 0.05:  # type: ignore[operator]
         return frame, []  # not stragglers but a file of several periods
     detail = f"the file covers {main[0]} to {main[-1]}; stale row of a station that stopped"
