@@ -352,10 +352,10 @@ def _item_dict(item: ItemState) -> dict[str, Any]:
 
 
 def count_tasks(plan: Plan, states: Iterable[TaskState], by: str) -> dict[str, dict[str, int]]:
-    """How many tasks stand in each status, by ``status``, ``article``, ``lead``, ``department``, ``region``, ``place``.
+    """How many tasks stand in each status, by status, article, lead, department, region or place.
 
-    ``department`` counts leading and supporting ones, ``region`` the named regions, ``place`` the codes in scope; a
-    task in several counts in each. Every status is present, so that rows add up.
+    ``department`` counts leading and supporting ones, ``region`` the named regions, ``place`` the codes in
+    scope; a task in several counts in each. Every status is present, so that rows add up.
     """
     keys: dict[str, Callable[[Task], Iterable[str]]] = {
         "status": lambda t: ("all",),
