@@ -66,7 +66,9 @@ def margin(book: RuleBook, items: Sequence[str]) -> int:
     )
 
 
-def _interesting(hours: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]) -> ir.Table:
+def _interesting(
+    hours: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]
+) -> ir.Table:
     """Blocks that show a constant item or a jump: station, block, ``still_<item>`` (the constant), 0/1 marks."""
     keyed = hours.select("station", *items, block=hours.clock - hours.clock % size)
     extremes = {f"{side}_{i}": getattr(keyed[i], side)() for i in items for side in ("min", "max")}
@@ -111,7 +113,9 @@ def _chains(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, r
     for item in items:
         own = chained.item == item
         if "stuck" in rules:
-            enough.append(own & (chained.value > 0) & (longest >= _needed(chained.value, stuck_lengths(book, item))))
+            enough.append(
+                own & (chained.value > 0) & (longest >= _needed(chained.value, stuck_lengths(book, item)))
+            )
         if "zero_run" in rules:
             enough.append(own & (chained.value == 0) & (longest >= int(book.number("zero.run"))))
     return chained.filter(reduce(or_, enough)).select("station", "item", "block")
@@ -125,7 +129,9 @@ def _near(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, rul
     if runs:
         chains = _chains(blocks, items, size, book, rules)
         marks = {f"run_{i}": (chains.item == i).cast("int8") for i in items}
-        parts.append(chains.select("station", "block", **{n: marks.get(n, ibis.literal(0, "int8")) for n in names}))
+        parts.append(
+            chains.select("station", "block", **{n: marks.get(n, ibis.literal(0, "int8")) for n in names})
+        )
     if others := [m for m in ("frozen", "spike") if m in rules]:
         marked = blocks.filter(reduce(or_, [blocks[m] == 1 for m in others]))
         zero = ibis.literal(0, "int8")
