@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -15,9 +16,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from starlette.testclient import TestClient
 
-from qinglan.core.clock import CST, Period, from_day_and_hour
+from qinglan.core.clock import Period, from_day_and_hour
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
+from qinglan.web import create_app
 
 RUN_ID = "0f3a9c51d2e84b67"
 FIRST, LAST = date(2025, 1, 1), date(2026, 4, 12)
@@ -93,13 +96,19 @@ def index(row: dict, edition: str) -> dict:
     complete = len(known) == len(DAILY_ITEMS)
     if not complete and (aqi is None or aqi <= 100):
         aqi = None
-    level = None if aqi is None else next((n + 1 for n, top in enumerate((50, 100, 150, 200, 300)) if aqi <= top), 6)
+    level = (
+        None if aqi is None else next((n + 1 for n, top in enumerate((50, 100, 150, 200, 300)) if aqi <= top), 6)
+    )
     primary = ",".join(i for i, v in known.items() if v == aqi) if aqi and aqi > 50 else ""
     state = "complete" if complete else "incomplete" if aqi else "unavailable"
     return {
-        "edition": edition, "aqi": aqi, "level": level, "primary_pollutant": primary, "aqi_state": state,
+        "edition": edition,
+        "aqi": aqi,
+        "level": level,
+        "primary_pollutant": primary,
+        "aqi_state": state,
         **{f"iaqi_{i}": v for i, v in parts.items()},
-    }  # fmt: skip
+    }
 
 
 def place_aqi(days: list[dict]) -> list[dict]:
@@ -134,31 +143,56 @@ def evaluate(days: list[dict], aqi: list[dict]) -> tuple[list[dict], list[dict],
                     if dust == "out" and item.startswith("pm"):
                         values = values[values < 4 * BASE[item]]
                     statistic = {"co": "p95", "mda8": "p90"}.get(item, "mean")
-                    value = float(np.percentile(values, int(statistic[1:]))) if statistic != "mean" else values.mean()
+                    value = (
+                        float(np.percentile(values, int(statistic[1:]))) if statistic != "mean" else values.mean()
+                    )
                     value, limit = round(float(value), 3), float(LIMIT[item])
                     ratios[item] = value / limit
                     total += value / limit
                     evaluation.append(
-                        key | {"item": item, "statistic": statistic, "value": value, "limit": limit,
-                        "attained": value <= limit, "exceedance_factor": max(0.0, round(value / limit - 1, 2)),
-                        "valid_days": len(values), "expected_days": period.days,
-                        "data_valid": len(values) > 0.88 * period.days, "edition": "GB 3095-2012"}
-                    )  # fmt: skip
+                        key
+                        | {
+                            "item": item,
+                            "statistic": statistic,
+                            "value": value,
+                            "limit": limit,
+                            "attained": value <= limit,
+                            "exceedance_factor": max(0.0, round(value / limit - 1, 2)),
+                            "valid_days": len(values),
+                            "expected_days": period.days,
+                            "data_valid": len(values) > 0.88 * period.days,
+                            "edition": "GB 3095-2012",
+                        }
+                    )
                 levels = [r["level"] for r in judged if r["place"] == code and r["level"]]
                 good = sum(x <= 2 for x in levels)
                 main = max(ratios, key=ratios.__getitem__)
                 base = {"composite_index": round(total, 4), "main_pollutant": main}
                 summary.append(
-                    key | base | {"edition": OLD, "valid_days": len(levels), "good_days": good,
-                    "good_rate": round(100 * good / len(levels), 1), "heavy_days": sum(x >= 5 for x in levels),
-                    **{f"level_{n}": levels.count(n) for n in range(1, 7)}, "max_index": round(max(ratios.values()), 3),
-                    "attained": max(ratios.values()) <= 1, "data_valid": True}
-                )  # fmt: skip
+                    key
+                    | base
+                    | {
+                        "edition": OLD,
+                        "valid_days": len(levels),
+                        "good_days": good,
+                        "good_rate": round(100 * good / len(levels), 1),
+                        "heavy_days": sum(x >= 5 for x in levels),
+                        **{f"level_{n}": levels.count(n) for n in range(1, 7)},
+                        "max_index": round(max(ratios.values()), 3),
+                        "attained": max(ratios.values()) <= 1,
+                        "data_valid": True,
+                    }
+                )
                 previous = None if period.start.year == 2025 else round(total * 1.04, 4)
                 rank_rows.append(
-                    key | base | {"previous_index": previous, "change_rank": None,
-                    "change_percent": None if previous is None else round(100 * (total / previous - 1), 1)}
-                )  # fmt: skip
+                    key
+                    | base
+                    | {
+                        "previous_index": previous,
+                        "change_rank": None,
+                        "change_percent": None if previous is None else round(100 * (total / previous - 1), 1),
+                    }
+                )
             cities = [r for r in rank_rows if r["place"].endswith("00") and r["place"] != "630000"]
             for n, row in enumerate(sorted(cities, key=lambda r: r["composite_index"]), 1):
                 ranking.append({**row, "rank": n})
@@ -199,55 +233,171 @@ def draw_hours(rng: np.random.Generator) -> list[dict]:
                 value = round(float(BASE[name] * wave * rng.lognormal(0, 0.25)), 1)
                 row[item] = source[name] = value
             judged = index(source, NEW)
-            judged = {k.replace("mda8", "o3"): v.replace("mda8", "o3") if isinstance(v, str) else v
-                      for k, v in judged.items()}  # fmt: skip
+            judged = {
+                k.replace("mda8", "o3"): v.replace("mda8", "o3") if isinstance(v, str) else v
+                for k, v in judged.items()
+            }
             rows.append({**row, **judged})
     return rows
 
 
+def target(name: str, article: int, zh: str, en: str, **given: object) -> dict:
+    """A target of the verdict; what is not given is null."""
+    fields = ("value", "shown", "distance", "coverage", "edition", "dust", "trend", "budget", "projection")
+    blank = dict.fromkeys((*fields, "waiting_for", "reported"))
+    head = {"id": name, "article": article, "title": {"zh": zh, "en": en}, "due": "2025-12-31", "period": "2025"}
+    return {**head, **blank, "variants": [], **given}
+
+
 TARGETS = [
-    {"id": "good_days-2025", "article": 3, "title": {"zh": "全省优良天数比例", "en": "Share of good days, province"},
-     "status": "not_met", "value": 95.8, "shown": "95.8", "limit": 96.3, "comparison": ">=", "unit": "%", "distance": -0.5,
-     "due": "2025-12-31", "period": "2025", "coverage": {"expected": 2920, "observed": 2861, "percent": 98.0},
-     "edition": "HJ 633-2012", "dust": "in", "variants": [
-         {"name": "raw", "title": {"zh": "含沙尘", "en": "dust counted"}, "value": 95.8, "shown": "95.8", "status": "not_met"},
-         {"name": "rate_adjusted", "title": {"zh": "扣除沙尘超标天", "en": "dust exceedances deducted"}, "value": 97.1,
-          "shown": "97.1", "status": "met"}],
-     "trend": {"method": "theil_sen", "slope_per_year": 0.3, "low": -0.2, "high": 0.8, "significant": False},
-     "budget": {"allowed_mean": None, "days_left": 0, "bad_days_left": -14, "probability": 0.0, "basis": "2023-2025"},
-     "projection": {"value": 95.8, "low": 95.8, "high": 95.8}, "waiting_for": None, "reported": None,
-     "series": [{"period": "2023", "value": 95.1}, {"period": "2024", "value": 96.4}, {"period": "2025", "value": 95.8}]},
-    {"id": "pm2_5-2025", "article": 3, "title": {"zh": "全省 PM₂.₅ 年均浓度", "en": "PM₂.₅ annual mean, province"},
-     "status": "met", "value": 20.4, "shown": "20", "limit": 21, "comparison": "<=", "unit": "µg/m³", "distance": -0.6,
-     "due": "2025-12-31", "period": "2025", "coverage": {"expected": 2920, "observed": 2890, "percent": 99.0},
-     "edition": "GB 3095-2012", "dust": "out", "item": "pm2_5", "place": "630000", "variants": [
-         {"name": "raw", "title": {"zh": "原始", "en": "raw"}, "value": 23.1, "shown": "23", "status": "not_met"},
-         {"name": "dust_removed", "title": {"zh": "扣除沙尘", "en": "dust removed"}, "value": 20.4, "shown": "20",
-          "status": "met"}],
-     "trend": {"method": "theil_sen", "slope_per_year": -0.8, "low": -1.4, "high": -0.2, "significant": True},
-     "budget": {"allowed_mean": 22.4, "days_left": 31, "bad_days_left": 3, "probability": 0.93, "basis": "2023-2025"},
-     "projection": {"value": 20.4, "low": 19.8, "high": 21.3}, "waiting_for": None, "reported": None,
-     "series": [{"period": "2023", "value": 22.0}, {"period": "2024", "value": 21.2}, {"period": "2025", "value": 20.4}]},
-    {"id": "heavy_days-2025", "article": 3, "title": {"zh": "重度及以上污染天数（沙尘除外）",
-     "en": "Days of heavy pollution (dust excepted)"}, "status": "on_track", "value": 0, "shown": "0", "limit": 0,
-     "comparison": "<=", "unit": "d", "distance": 0, "due": "2025-12-31", "period": "2025",
-     "coverage": {"expected": 2920, "observed": 2861, "percent": 98.0}, "edition": "HJ 633-2012", "dust": "out",
-     "variants": [], "trend": None, "budget": None, "projection": None, "waiting_for": None, "reported": None},
-    {"id": "voc-2025", "article": 3, "title": {"zh": "挥发性有机物重点工程累计减排量", "en": "VOC reduction by key projects"},
-     "status": "waiting", "value": None, "shown": None, "limit": 1500, "comparison": ">=", "unit": "t", "distance": None,
-     "due": "2025-12-31", "period": "2021-01-01..2025-12-31", "coverage": None, "edition": None, "dust": None,
-     "variants": [], "trend": None, "budget": None, "projection": None, "reported": None,
-     "waiting_for": {"zh": "重点工程减排台账", "en": "ledger of key reduction projects"}},
-    {"id": "steel-2025", "article": 4, "title": {"zh": "短流程炼钢产量占比", "en": "Share of short-process steel"},
-     "status": "waiting", "value": None, "shown": None, "limit": 15, "comparison": ">=", "unit": "%", "distance": None,
-     "due": "2025-12-31", "period": "2025", "coverage": None, "edition": None, "dust": None, "variants": [],
-     "trend": None, "budget": None, "projection": None, "reported": None, "waiting_for": "production statistics"},
-    {"id": "non_fossil-2025", "article": 9, "title": {"zh": "非化石能源消费比重", "en": "Non-fossil share of energy use"},
-     "status": "reported_met", "value": 53.1, "shown": "53.1", "limit": 52.2, "comparison": ">=", "unit": "%",
-     "distance": 0.9, "due": "2025-12-31", "period": "2025", "coverage": None, "edition": None, "dust": None,
-     "variants": [], "trend": None, "budget": None, "projection": None, "waiting_for": None,
-     "reported": {"value": 53.1, "source": "省能源局", "date": "2026-02-10"}},
-]  # fmt: skip
+    target(
+        "good_days-2025",
+        3,
+        "全省优良天数比例",
+        "Share of good days, province",
+        status="not_met",
+        value=95.8,
+        shown="95.8",
+        limit=96.3,
+        comparison=">=",
+        unit="%",
+        distance=-0.5,
+        coverage={"expected": 2920, "observed": 2861, "percent": 98.0},
+        edition="HJ 633-2012",
+        dust="in",
+        variants=[
+            {
+                "name": "raw",
+                "title": {"zh": "含沙尘", "en": "dust counted"},
+                "value": 95.8,
+                "shown": "95.8",
+                "status": "not_met",
+            },
+            {
+                "name": "rate_adjusted",
+                "title": {"zh": "扣除沙尘超标天", "en": "dust exceedances deducted"},
+                "value": 97.1,
+                "shown": "97.1",
+                "status": "met",
+            },
+        ],
+        trend={"method": "theil_sen", "slope_per_year": 0.3, "low": -0.2, "high": 0.8, "significant": False},
+        budget={
+            "allowed_mean": None,
+            "days_left": 0,
+            "bad_days_left": -14,
+            "probability": 0.0,
+            "basis": "2023-2025",
+        },
+        projection={"value": 95.8, "low": 95.8, "high": 95.8},
+        series=[
+            {"period": "2023", "value": 95.1},
+            {"period": "2024", "value": 96.4},
+            {"period": "2025", "value": 95.8},
+        ],
+    ),
+    target(
+        "pm2_5-2025",
+        3,
+        "全省 PM₂.₅ 年均浓度",
+        "PM₂.₅ annual mean, province",
+        status="met",
+        value=20.4,
+        shown="20",
+        limit=21,
+        comparison="<=",
+        unit="µg/m³",
+        distance=-0.6,
+        coverage={"expected": 2920, "observed": 2890, "percent": 99.0},
+        edition="GB 3095-2012",
+        dust="out",
+        item="pm2_5",
+        place="630000",
+        variants=[
+            {
+                "name": "raw",
+                "title": {"zh": "原始", "en": "raw"},
+                "value": 23.1,
+                "shown": "23",
+                "status": "not_met",
+            },
+            {
+                "name": "dust_removed",
+                "title": {"zh": "扣除沙尘", "en": "dust removed"},
+                "value": 20.4,
+                "shown": "20",
+                "status": "met",
+            },
+        ],
+        trend={"method": "theil_sen", "slope_per_year": -0.8, "low": -1.4, "high": -0.2, "significant": True},
+        budget={
+            "allowed_mean": 22.4,
+            "days_left": 31,
+            "bad_days_left": 3,
+            "probability": 0.93,
+            "basis": "2023-2025",
+        },
+        projection={"value": 20.4, "low": 19.8, "high": 21.3},
+        series=[
+            {"period": "2023", "value": 22.0},
+            {"period": "2024", "value": 21.2},
+            {"period": "2025", "value": 20.4},
+        ],
+    ),
+    target(
+        "heavy_days-2025",
+        3,
+        "重度及以上污染天数（沙尘除外）",
+        "Days of heavy pollution (dust excepted)",
+        status="on_track",
+        value=0,
+        shown="0",
+        limit=0,
+        comparison="<=",
+        unit="d",
+        distance=0,
+        coverage={"expected": 2920, "observed": 2861, "percent": 98.0},
+        edition="HJ 633-2012",
+        dust="out",
+    ),
+    target(
+        "voc-2025",
+        3,
+        "挥发性有机物重点工程累计减排量",
+        "VOC reduction by key projects",
+        status="waiting",
+        limit=1500,
+        comparison=">=",
+        unit="t",
+        period="2021-01-01..2025-12-31",
+        waiting_for={"zh": "重点工程减排台账", "en": "ledger of key reduction projects"},
+    ),
+    target(
+        "steel-2025",
+        4,
+        "短流程炼钢产量占比",
+        "Share of short-process steel",
+        status="waiting",
+        limit=15,
+        comparison=">=",
+        unit="%",
+        waiting_for="production statistics",
+    ),
+    target(
+        "non_fossil-2025",
+        9,
+        "非化石能源消费比重",
+        "Non-fossil share of energy use",
+        status="reported_met",
+        value=53.1,
+        shown="53.1",
+        limit=52.2,
+        comparison=">=",
+        unit="%",
+        distance=0.9,
+        reported={"value": 53.1, "source": "省能源局", "date": "2026-02-10"},
+    ),
+]
 
 
 def articles() -> list[dict]:
@@ -259,10 +409,16 @@ def articles() -> list[dict]:
         if number > 3:
             status = ("waiting", "overdue", "done", "in_progress")[number % 4]
             tasks.append(
-                {"id": f"{number:02d}-1", "title": {"zh": f"第{number}条的首要任务", "en": f"First task of article {number}"},
-                 "status": status, "due": "2025-12-31", "lead": [energy] if number % 3 else [ecology, energy],
-                 "evidence": [{"zh": "工程验收记录", "en": "acceptance record"}, "ledger"], "missing": ["ledger"]}
-            )  # fmt: skip
+                {
+                    "id": f"{number:02d}-1",
+                    "title": {"zh": f"第{number}条的首要任务", "en": f"First task of article {number}"},
+                    "status": status,
+                    "due": "2025-12-31",
+                    "lead": [energy] if number % 3 else [ecology, energy],
+                    "evidence": [{"zh": "工程验收记录", "en": "acceptance record"}, "ledger"],
+                    "missing": ["ledger"],
+                }
+            )
         title = {"zh": f"条文{number}", "en": f"Article heading {number}"}
         made.append({"number": number, "title": title, "tasks": tasks})
     return made
@@ -272,23 +428,40 @@ def verdict(summary: list[dict], ranking: list[dict]) -> dict:
     """`verdict.json` of contract §4."""
     ranks = {r["place"]: r for r in ranking if r["period"] == "2025" and r["dust"] == "out"}
     rules = [
-        ("gb3095", "GB 3095-2012", {}), ("hj633", OLD, {"city_aqi": "from_concentrations"}), ("hj663", "HJ 663-2013", {}),
-        ("ranking", "2018", {}), ("dust", "120-2016", {"removal": "day_removal", "count_as_valid": "true"}),
+        ("gb3095", "GB 3095-2012", {}),
+        ("hj633", OLD, {"city_aqi": "from_concentrations"}),
+        ("hj663", "HJ 663-2013", {}),
+        ("ranking", "2018", {}),
+        ("dust", "120-2016", {"removal": "day_removal", "count_as_valid": "true"}),
         ("gbt8170", "GB/T 8170-2008", {}),
-    ]  # fmt: skip
+    ]
     return {
         "run": {
-            "id": RUN_ID, "kind": "run", "started_at": "2026-04-12T15:40:00+00:00",
-            "rules": [{"book": b, "edition": e, "valid_from": "2016-01-01", "content_hash": "ab" * 32, "options": o}
-                      for b, e, o in rules],
-            "inputs": {"lake/hours": "9f" * 32, "plan": "1c" * 32}, "arguments": {"plan": "qinghai-2024"},
+            "id": RUN_ID,
+            "kind": "run",
+            "started_at": "2026-04-12T15:40:00+00:00",
+            "rules": [
+                {"book": b, "edition": e, "valid_from": "2016-01-01", "content_hash": "ab" * 32, "options": o}
+                for b, e, o in rules
+            ],
+            "inputs": {"lake/hours": "9f" * 32, "plan": "1c" * 32},
+            "arguments": {"plan": "qinghai-2024"},
             "code_version": "0.1.0",
         },
-        "plan": {"id": "qinghai-2024", "title": {"zh": "青海省空气质量持续改善行动计划实施方案",
-                 "en": "Qinghai action plan for continuous improvement of air quality"}, "hash": "1c" * 32},
-        "as_of": AS_OF.isoformat(), "simulated": True, "targets": TARGETS, "articles": articles(),
+        "plan": {
+            "id": "qinghai-2024",
+            "title": {
+                "zh": "青海省空气质量持续改善行动计划实施方案",
+                "en": "Qinghai action plan for continuous improvement of air quality",
+            },
+            "hash": "1c" * 32,
+        },
+        "as_of": AS_OF.isoformat(),
+        "simulated": True,
+        "targets": TARGETS,
+        "articles": articles(),
         "places": [{"place": c, "name": z, "name_en": e, **ranks.get(c, {})} for c, z, e in PLACES],
-    }  # fmt: skip
+    }
 
 
 def fabricate(home: Path) -> Path:
@@ -301,18 +474,102 @@ def fabricate(home: Path) -> Path:
     evaluation, summary, ranking = evaluate(days, aqi)
     dusty = [{"place": r["place"], "day": r["day"]} for r in days if (r["pm10"] or 0) > 4 * BASE["pm10"]]
     tables = {
-        "place_days": days, "place_aqi": aqi, "evaluation": evaluation, "summary": summary, "ranking": ranking,
-        "station_days": draw_station_days(rng, days), "hourly_aqi": draw_hours(rng), "dust_events": dusty,
+        "place_days": days,
+        "place_aqi": aqi,
+        "evaluation": evaluation,
+        "summary": summary,
+        "ranking": ranking,
+        "station_days": draw_station_days(rng, days),
+        "hourly_aqi": draw_hours(rng),
+        "dust_events": dusty,
         "stations": [
-            {"station": s, "name": n, "place": p, "county": None, "lon": 101.7 + k / 10, "lat": 36.6, "altitude": 2260.0,
-             "kind": "ambient", "control_point": s == "1483A", "valid_from": date(2013, 1, 1), "valid_to": None,
-             "aliases": []} for k, (s, n, p) in enumerate(STATIONS)],
-    }  # fmt: skip
+            {
+                "station": s,
+                "name": n,
+                "place": p,
+                "county": None,
+                "lon": 101.7 + k / 10,
+                "lat": 36.6,
+                "altitude": 2260.0,
+                "kind": "ambient",
+                "control_point": s == "1483A",
+                "valid_from": date(2013, 1, 1),
+                "valid_to": None,
+                "aliases": [],
+            }
+            for k, (s, n, p) in enumerate(STATIONS)
+        ],
+    }
     for name, rows in tables.items():
         write(folder, name, rows)
     text = json.dumps(verdict(summary, ranking), ensure_ascii=False, indent=1)
     (folder / "verdict.json").write_text(text, encoding="utf-8")
     return folder
+
+
+@dataclass(frozen=True)
+class Stub:
+    """A workspace whose lake and registry are made up on the spot."""
+
+    home: Path
+
+    def loads(self) -> list[dict]:
+        """One load."""
+        return [
+            {
+                "id": "4f" * 10,
+                "layout": "cnemc-hourly",
+                "started_at": NOW,
+                "finished_at": NOW,
+                "status": "complete",
+                "counts": {"read": 96360, "added": 96000, "rejected": 360},
+            }
+        ]
+
+    def rejects(self) -> list[dict]:
+        """One reason, with text that a careless page would run."""
+        return [
+            {
+                "load_id": "4f" * 10,
+                "code": "unknown_station",
+                "field": "station",
+                "status": "open",
+                "count": 2,
+                "rows": 360,
+                "source": "<script>alert(1)</script>.csv",
+                "reason": "station 9999A is not registered",
+                "reason_zh": "站点 9999A 不在名录",
+                "remedy": "register it",
+                "remedy_zh": "先登记",
+            }
+        ]
+
+    def station_hours(self, dataset: str, station: str, day: date) -> list[dict]:
+        """Twenty-four hours of station 1480A: a negative, a missing and a below-detection value among them."""
+        if station != "1480A":
+            return []
+        if dataset == "flags":
+            return [
+                {
+                    "station": station,
+                    "time": from_day_and_hour(day, 5),
+                    "item": "pm10",
+                    "rule": "negative",
+                    "state": "invalid",
+                    "detail": "-3",
+                }
+            ]
+        rows = []
+        for hour in range(1, 25):
+            row = {"station": station, "time": from_day_and_hour(day, hour), "day": day, "hour": hour}
+            for item in HOURLY_ITEMS:
+                given = {("pm10", 5): -3.0, ("so2", 6): None}.get((item, hour), 10.0 + hour)
+                state = {("pm10", 5): "invalid", ("so2", 6): "missing", ("no2", 7): "below_detection"}
+                row |= {item: given} | (
+                    {f"{item}_state": state.get((item, hour), "valid")} if dataset == "checked" else {}
+                )
+            rows.append(row)
+        return rows
 
 
 @pytest.fixture(scope="session")
@@ -324,9 +581,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def instant() -> datetime:
-    """The clock's reading in these tests."""
-    return NOW.astimezone(CST)
+def client(home: Path) -> TestClient:
+    """A client of the console over the fabricated run."""
+    return TestClient(create_app(Stub(home), clock=lambda: NOW), base_url="http://127.0.0.1")
 
 
 if __name__ == "__main__":

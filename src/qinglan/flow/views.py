@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -19,8 +19,9 @@ from typing import Any, Protocol
 import duckdb
 
 from qinglan.core.clock import Period
-from qinglan.core.errors import NotFound, UnknownName, UsageError
+from qinglan.core.errors import NotFound, RuleError, UnknownName, UsageError
 from qinglan.core.names import DAILY_ITEMS
+from qinglan.plan.rules import load_book
 
 Row = dict[str, Any]
 
@@ -42,8 +43,9 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 
 #: Fields of a verdict's rows that a run may leave out; pages see None.
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
-    "target": ("value", "shown", "limit", "unit", "distance", "due", "period", "coverage", "edition", "dust", "variants",
-               "trend", "budget", "projection", "waiting_for", "reported", "series", "formula", "item", "place"),
+    "target": ("value", "shown", "limit", "unit", "distance", "due", "period", "coverage", "edition", "dust",
+               "variants", "trend", "budget", "projection", "waiting_for", "reported", "series", "formula", "item",
+               "place"),
     "article": ("title", "summary", "tasks"),
     "task": ("title", "status", "due", "lead", "support", "evidence", "missing", "why"),
 }  # fmt: skip
@@ -371,15 +373,20 @@ def coverage(result: Result, year: int) -> dict[str, list[float | None]]:
 
 
 def now(result: Result) -> dict[str, Any]:
-    """The latest hour: `time`, and rows of `hourly_aqi` of that hour for places and for stations."""
+    """The latest hour: its `time`, and the newest row of `hourly_aqi` of each place and of each station.
+
+    A station that has fallen silent keeps its last row, whose `time` is then older. Where an hour is judged by two
+    editions the newer one speaks.
+    """
     columns = result.columns("hourly_aqi")
-    if not columns:
+    who = [name for name in ("place", "station") if name in columns]
+    if not who:
         return {"time": None, "places": [], "stations": []}
-    path = str(result.folder / "hourly_aqi.parquet")
-    newest = _query(path, result.stamp, "select max(time) as t from read_parquet($path_)", ())[0]["t"]
-    rows = result.rows("hourly_aqi", "time = $time", time=newest)
+    keys = ", ".join(who)
+    newest = f"qualify row_number() over (partition by {keys} order by time desc, edition desc) = 1"
+    rows = result.rows("hourly_aqi", f"true {newest}", keys)
     return {
-        "time": newest,
+        "time": max((row["time"] for row in rows), default=None),
         "places": [r for r in rows if not r.get("station")],
         "stations": [r for r in rows if r.get("station")],
     }
@@ -392,8 +399,9 @@ def last_hours(result: Result, code: str, until: datetime, hours: int = 48) -> l
     station = " and station is null" if "station" in result.columns("hourly_aqi") else ""
     return result.rows(
         "hourly_aqi",
-        f"place = $place{station} and time <= $until and time > $until - to_hours({int(hours)})",
-        "time, edition",
+        f"place = $place{station} and time <= $until and time > $until - to_hours({int(hours)}) "
+        "qualify row_number() over (partition by time order by edition desc) = 1",
+        "time",
         place=code,
         until=until,
     )
@@ -496,8 +504,37 @@ def rejects(workspace: Workspace) -> list[Row]:
 
 
 def rule_books(result: Result) -> list[Row]:
-    """The rule books of the run: what it wrote about each."""
-    return [dict(book) for book in result.verdict["run"].get("rules", [])]
+    """The rule books of the run: what it wrote about each, with the title and the options of the book itself.
+
+    A book that this version of the package no longer carries keeps what the run wrote.
+    """
+    found = []
+    for written in result.verdict["run"].get("rules", []):
+        row = {"options": {}, "content_hash": None, "valid_from": None, "title": None, "choices": [], **written}
+        on = row["valid_from"] or result.verdict["as_of"]
+        try:
+            book = load_book(row["book"], date.fromisoformat(on))
+        except (UnknownName, RuleError):
+            found.append(row)
+            continue
+        row["title"] = {"zh": book.title_zh, "en": book.title_en}
+        row["choices"] = [
+            {"name": o.name, "default": o.default, "why": o.why, "chosen": row["options"].get(o.name, o.default),
+             "choices": {name: _two(words) for name, words in o.choices.items()}}
+            for o in book.options.values()
+        ]  # fmt: skip
+        found.append(row)
+    return found
+
+
+def _two(words: str) -> dict[str, str]:
+    """Both languages of a choice, which a rule book writes as `Chinese / English`.
+
+    >>> _two("整日剔除 / the whole day")
+    {'zh': '整日剔除', 'en': 'the whole day'}
+    """
+    chinese, _, english = words.partition(" / ")
+    return {"zh": chinese, "en": english or chinese}
 
 
 def target_places(result: Result, found: Row) -> list[Row]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from qinglan import __version__
 from qinglan.core.errors import NotFound, QinglanError, UnknownName, UsageError
 from qinglan.flow import views
+from qinglan.flow.workspace import open_workspace
 from qinglan.web.routes import ROUTERS
 from qinglan.web.site import CALM, NotModified, Site
 
@@ -38,25 +38,6 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Folder:
-    """The least workspace: a home folder, without lake or registry."""
-
-    home: Path
-
-    def loads(self) -> list[views.Row]:
-        """None known."""
-        return []
-
-    def rejects(self) -> list[views.Row]:
-        """None known."""
-        return []
-
-    def station_hours(self, dataset: str, station: str, day: date) -> list[views.Row]:
-        """None known."""
-        return []
 
 
 class Guard:
@@ -86,7 +67,7 @@ class Guard:
 
 
 def create_app(
-    home: Path | views.Workspace,
+    home: Path | str | views.Workspace,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1"),
@@ -97,7 +78,7 @@ def create_app(
     hosts : names that a request may address us by.
     """
     app = FastAPI(title="Qinglan", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.site = Site(Folder(Path(home)) if isinstance(home, str | Path) else home, clock)
+    app.state.site = Site(open_workspace(home) if isinstance(home, str | Path) else home, clock)
     app.mount("/static", StaticFiles(directory=str(files("qinglan.web") / "static")), name="static")
     for router in ROUTERS:
         app.include_router(router)

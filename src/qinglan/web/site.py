@@ -27,7 +27,7 @@ COOKIE_DAYS = 365
 CALM = "private, no-cache"
 
 
-class NotModified(Exception):  # noqa: N818 (an answer, not a fault)
+class NotModified(Exception):
     """The reader already has this page."""
 
     def __init__(self, etag: str) -> None:
@@ -140,7 +140,7 @@ class Site:
         if status == 200 and hasattr(request.state, "etag"):
             response.headers["ETag"] = request.state.etag
         for name, known in (("lang", LANGUAGES), ("theme", THEMES)):
-            asked = request.query_params.get(name)
+            asked = request.query_params.get(name, "")
             if asked in known:
                 response.set_cookie(
                     f"qinglan_{name}", asked, max_age=COOKIE_DAYS * 86400, httponly=True, samesite="lax"

@@ -72,13 +72,14 @@ def distance_bar(
     ]
     if projection and projection[1] > projection[0]:
         a, b = x(projection[0]), x(projection[1])
-        body.append(f'<path class="whisker" d="M{_n(a)} {mid}H{_n(b)}M{_n(a)} {mid - 5}v10M{_n(b)} {mid - 5}v10"/>')
+        body.append(
+            f'<path class="whisker" d="M{_n(a)} {mid}H{_n(b)}M{_n(a)} {mid - 5}v10M{_n(b)} {mid - 5}v10"/>'
+        )
     body.append(f'<path class="limit" d="M{_n(x(limit))} 8V42"/>')
     for name, other in others:
         if other is not None and other != value:
-            body.append(
-                f'<circle class="other" cx="{_n(x(other))}" cy="{mid}" r="5"><title>{escape(name)}</title></circle>'
-            )
+            mark = f'<circle class="other" cx="{_n(x(other))}" cy="{mid}" r="5">'
+            body.append(f"{mark}<title>{escape(name)}</title></circle>")
     kept = value <= limit if at_most else value >= limit
     body.append(f'<circle class="dot {"good" if kept else "bad"}" cx="{_n(x(value))}" cy="{mid}" r="7"/>')
     return _frame("distance", width, height, title, body)
@@ -137,7 +138,7 @@ def month_bars(points: Sequence[Point], limit: float | None, title: str) -> Mark
 
 def hour_bars(points: Sequence[tuple[str, int | None, int | None, str]], title: str) -> Markup:
     """Hourly AQI as thin bars: (tick or empty, AQI, level, words) of each hour, oldest first."""
-    width, height, top, foot = 720, 120, 8, 18
+    width, height, top, foot = 1080, 150, 8, 18
     high = max([aqi for _, aqi, _, _ in points if aqi is not None] + [100]) * 1.08
     step = width / max(len(points), 1)
     body = [f'<path class="axis" d="M0 {height - foot}H{width}"/>']

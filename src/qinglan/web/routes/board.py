@@ -38,8 +38,6 @@ def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Respo
     return site.sheet(request, f"targets-{result.run_id}", heads, rows)
 
 
-
-
 @router.get("/healthz")
 def healthz(site: Annotated[Site, Depends(site)]) -> Response:
     """Alive, and whether there is a run to show (503 when not)."""

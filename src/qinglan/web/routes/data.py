@@ -42,11 +42,9 @@ def stations_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Resp
     """The station register as CSV."""
     result = site.open(request)
     words = words_of(request)
-    columns = ("station", "name", "place", "county", "lon", "lat", "altitude", "kind", "control_point", "valid_from",
-               "valid_to")  # fmt: skip
-    return site.sheet(
-        request, "stations", {c: words(f"column.{c}") for c in columns}, views.stations(result)
-    )
+    columns = ("station", "name", "place", "county", "lon", "lat", "altitude", "kind", "control_point",
+               "valid_from", "valid_to")  # fmt: skip
+    return site.sheet(request, "stations", {c: words(f"column.{c}") for c in columns}, views.stations(result))
 
 
 @router.get("/rules")

@@ -62,7 +62,9 @@ def _heads(words: Text) -> dict[str, str]:
     tail = ("valid_days", "good_days", "good_rate", "heavy_days", "composite_index", "main_pollutant",
             "previous_index", "change_percent", "edition")  # fmt: skip
     heads = {c: words(f"column.{c}") for c in plain}
-    heads |= {item: words("column.with_unit", name=words.item(item), unit=words.unit(item)) for item in DAILY_ITEMS}
+    heads |= {
+        item: words("column.with_unit", name=words.item(item), unit=words.unit(item)) for item in DAILY_ITEMS
+    }
     return heads | {c: words(f"column.{c}") for c in tail}
 
 
@@ -82,12 +84,16 @@ def table_csv(
     rows: list[dict[str, Any]] = []
     for row in views.prefectures(result, chosen, dust, sort, down):
         values = {i: (row["items"].get(i) or {}).get("value") for i in DAILY_ITEMS}
-        rows.append({**row, **values, "name": words.place(row), "main_pollutant": words.item(row["main_pollutant"])})
+        rows.append(
+            {**row, **values, "name": words.place(row), "main_pollutant": words.item(row["main_pollutant"])}
+        )
     return site.sheet(request, f"places-{chosen.label}-dust-{dust}", _heads(words), rows)
 
 
 @router.get("/places/{code}.csv")
-def place_csv(request: Request, site: Annotated[Site, Depends(site)], code: str, year: int | None = None) -> Response:
+def place_csv(
+    request: Request, site: Annotated[Site, Depends(site)], code: str, year: int | None = None
+) -> Response:
     """A place's days of a year: concentrations, and AQI under each edition."""
     result = site.open(request)
     words = words_of(request)
@@ -96,7 +102,9 @@ def place_csv(request: Request, site: Annotated[Site, Depends(site)], code: str,
     span = Period.year(chosen)
     calendar = views.calendar(result, code, chosen)
     heads = {"day": words("column.day")}
-    heads |= {item: words("column.with_unit", name=words.item(item), unit=words.unit(item)) for item in DAILY_ITEMS}
+    heads |= {
+        item: words("column.with_unit", name=words.item(item), unit=words.unit(item)) for item in DAILY_ITEMS
+    }
     for k, edition in enumerate(calendar):
         heads |= {f"{c}{k}": f"{words(f'column.{c}')} {edition}" for c in ("aqi", "level", "primary_pollutant")}
     rows = []

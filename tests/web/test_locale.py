@@ -1,0 +1,86 @@
+"""Both catalogues are complete, every string is used, and no word hides in a template or a module."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from string import Formatter
+
+import pytest
+import yaml
+
+import qinglan.web
+from qinglan.core.errors import UnknownName
+from qinglan.plan.rules import load_book
+from qinglan.web.text import LANGUAGES, Text
+
+WEB = Path(qinglan.web.__file__).parent
+TEMPLATES = sorted((WEB / "templates").glob("*.html"))
+MODULES = sorted(WEB.rglob("*.py"))
+CATALOGUES = {x: yaml.safe_load((WEB / "locale" / f"{x}.yaml").read_text("utf-8")) for x in LANGUAGES}
+#: Families whose last part comes from data, in the three ways they are asked for:
+#: `t.word("status", x)`, `t('level.' ~ n)` and `words(f"column.{c}")`.
+FAMILY = re.compile(
+    r"""\.word\(\s*['"]([a-z_]+)['"]|\(\s*\(?['"]([a-z_]+(?:\.[a-z_]+)*)\.['"]\s*~|f['"]([a-z_]+)\.\{"""
+)
+LITERAL = re.compile(r"""(?:\bt|words|self)\(\s*['"]([a-z_]+(?:\.[a-z_0-9]+)*)['"]\s*[,)]""")
+CJK = re.compile(r"[\u3400-\u9fff]")
+
+
+def sources() -> str:
+    """All templates and modules of the console."""
+    return "\n".join(path.read_text("utf-8") for path in (*TEMPLATES, *MODULES))
+
+
+def test_the_catalogues_have_the_same_keys_and_fields() -> None:
+    assert list(CATALOGUES["zh"]) == list(CATALOGUES["en"])
+    for key, text in CATALOGUES["zh"].items():
+        fields = [sorted({f for _, f, _, _ in Formatter().parse(c[key]) if f}) for c in CATALOGUES.values()]
+        if not key.startswith("period."):
+            assert fields[0] == fields[1], key
+        assert text, key
+
+
+def test_every_string_asked_for_is_there_and_none_is_idle() -> None:
+    text = sources()
+    asked = set(LITERAL.findall(text))
+    families = {name for found in FAMILY.findall(text) for name in found if name}
+    assert len(asked) > 150
+    assert sorted(asked - set(CATALOGUES["zh"])) == []
+    assert sorted(f for f in families if not any(k.startswith(f"{f}.") for k in CATALOGUES["zh"])) == []
+    idle = [k for k in CATALOGUES["zh"] if k not in asked and k.rpartition(".")[0] not in families]
+    idle = [k for k in idle if not any(k.startswith(f"{f}.") for f in families)]
+    assert idle == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
+def test_templates_hold_no_words(path: Path) -> None:
+    text = re.sub(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", " ", path.read_text("utf-8"), flags=re.S)
+    assert not CJK.search(text)
+    shown = re.sub(r"<code>qinglan run</code>|<dd>qinglan\s", "", text)
+    shown = re.sub(r"<!doctype html>|<[^>]*>", " ", shown)
+    assert re.findall(r"[A-Za-z]{2,}", shown) == []
+    said = re.findall(r'(?:aria-label|title|alt|placeholder)="([^"]*[A-Za-z]{2,}[^"]*)"', text)
+    assert said == []
+
+
+def test_modules_hold_no_chinese() -> None:
+    doctest_free = [re.sub(r'"""(.|\n)*?"""', "", p.read_text("utf-8")) for p in MODULES]
+    assert [p.name for p, text in zip(MODULES, doctest_free, strict=True) if CJK.search(text)] == []
+
+
+def test_an_unknown_string_is_an_error() -> None:
+    with pytest.raises(UnknownName):
+        Text("zh")("no.such.key")
+
+
+def test_levels_are_those_of_the_standard() -> None:
+    """HJ 633-2026 annex A: six levels, their names and colours, as the rule book holds them."""
+    from datetime import date
+
+    css = (WEB / "static" / "qinglan.css").read_text("utf-8")
+    for level in load_book("hj633", date(2026, 3, 1)).get("levels").value:
+        n = level["level"]
+        assert level["zh"].startswith(CATALOGUES["zh"][f"level.{n}"]), level
+        colour = " ".join(str(part) for part in level["rgb"])
+        assert f".lv{n} {{ --lv: rgb({colour});" in css
