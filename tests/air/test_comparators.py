@@ -256,7 +256,7 @@ def hour_rows(days: list[date], value: Any) -> dict[str, list[Any]]:
     return rows
 
 
-def test_hourly_forms_use_hours_daily_maxima_and_eight_hours(engine) -> None:
+def test_hourly_forms_use_hours_daily_maxima_and_eight_hours(duckdb_engine) -> None:
     """NO2 is 100, once 250 on each of four days; CO is 1 mg/m³ but eight hours at 12 over midnight of 3 July."""
 
     def value(item: str, d: date, hour: int) -> float | None:
@@ -268,22 +268,22 @@ def test_hourly_forms_use_hours_daily_maxima_and_eight_hours(engine) -> None:
         return None
 
     days = calendar(2023)
-    hours = engine.load(hour_rows(days, value), HOUR_SCHEMA)
-    data = day_table(engine, days, "no2", [100.0] * len(days))
+    hours = duckdb_engine.load(hour_rows(days, value), HOUR_SCHEMA)
+    data = day_table(duckdb_engine, days, "no2", [100.0] * len(days))
     european = book("eu2024")
     table = compare(data, [2023], european, limits=LIMITS, items=["co", "no2"], hours=hours)
-    hourly = one(engine, table, "no2", "hour.limit_2030", 2023)
+    hourly = one(duckdb_engine, table, "no2", "hour.limit_2030", 2023)
     assert (hourly["exceedances"], hourly["allowed_exceedances"], hourly["attained"]) == (4, 3, False)
     assert hourly["data_valid"] is True
-    assert one(engine, table, "no2", "hour.limit_2026", 2023)["attained"] is True
-    eight = one(engine, table, "co", "8h.limit_2030", 2023)
+    assert one(duckdb_engine, table, "no2", "hour.limit_2026", 2023)["attained"] is True
+    eight = one(duckdb_engine, table, "co", "8h.limit_2030", 2023)
     # The full eight hours are labelled 04:00: 3 July is the one day above 10 mg/m³.
     assert eight["exceedances"] == 1
     assert eight["attained"] is False
     american = compare(data, [2023], book("usepa2024"), limits=LIMITS, items=["co", "no2"], hours=hours)
-    carbon = one(engine, american, "co", "8h.primary", 2023)
+    carbon = one(duckdb_engine, american, "co", "8h.primary", 2023)
     assert (carbon["exceedances"], carbon["attained"]) == (1, True)
-    largest = one(engine, american, "no2", "hour.primary", 2023)
+    largest = one(duckdb_engine, american, "no2", "hour.primary", 2023)
     assert largest["data_valid"] is False  # one year of three
     assert largest["value"] == round(100 / 46.0055 * GAS_CONSTANT * 298.15 / 101.325)
 

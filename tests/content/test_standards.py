@@ -19,6 +19,7 @@ from qinglan.core.errors import RuleError
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.core.rounding import exact, half_even, shown
 from qinglan.core.rulebook import RuleBook
+from qinglan.plan import content
 from qinglan.plan.rules import document, editions, families, load_book
 
 Example = Mapping[str, Any]
@@ -251,3 +252,24 @@ def test_index_100_stands_at_the_class_2_limit_of_the_day() -> None:
         air, aqi = load_book("gb3095", on), load_book("hj633", on)
         for item in DAILY_ITEMS:
             assert aqi.get(f"breakpoints.{item}.day").value[2] == air.number(f"limit.{item}.day.class2"), item
+
+
+def keys_in(text: str) -> set[str]:
+    """Source keys such as ``GB3095`` inside the square brackets of a text."""
+    inside = re.findall(r"\[([^\]]*)\]", text)
+    return {token for part in inside for token in re.findall(r"\b[A-Z][A-Z0-9]{2,}\b", part)}
+
+
+@pytest.mark.parametrize("family", list(PROMISED))
+def test_every_source_key_is_explained(family: str) -> None:
+    known = set(content.read("sources"))
+    book = document(family)
+    texts = [e.source for e in book.editions] + [o.why for o in book.options.values()]
+    texts += [value.source for p in book.parameters.values() for value in p.values]
+    used = set().union(*map(keys_in, texts)) - NOT_KEYS
+    assert used
+    assert not used - known
+
+
+#: Words in capitals that stand in brackets without being a key.
+NOT_KEYS = {"AQI", "MDA8", "PM10"}
