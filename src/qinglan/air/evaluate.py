@@ -207,10 +207,15 @@ def statistics(days: ir.Table, periods: Sequence[Period], rules: Rules) -> ir.Ta
     return table
 
 
-def evaluation(
-    days: ir.Table, periods: Sequence[Period], rules: Rules, *, dust_days: ir.Table | None = None
-) -> ir.Table:
+def evaluation(days: ir.Table, periods: Sequence[Period], rules: Rules, *, dust: str = "in") -> ir.Table:
     """Statistics set against the limits: attainment and exceedance factor.
+
+    Parameters
+    ----------
+    days : Table (place, day)
+        As measured, or after :func:`without_dust`.
+    dust : {"in", "out"}
+        Which of the two `days` is; written into the result.
 
     Returns
     -------
@@ -224,8 +229,6 @@ def evaluation(
     The mean of CO and MDA8 over a period has no limit; both are judged by their percentile against the limit
     of the day, as the percentiles of the others are.
     """
-    if dust_days is not None:
-        days = without_dust(days, dust_days, rules)
     table = statistics(days, periods, rules)
     limits, area = rules.limits, rules.evaluation.option("area_class")
     cases: list[tuple[ir.BooleanValue, ir.Value]] = []
@@ -251,7 +254,7 @@ def evaluation(
     return table.mutate(
         attained=table["shown"] <= table["limit"],
         exceedance_factor=ibis.ifelse(table["shown"] > table["limit"], factor, ibis.null("float64")),
-        dust=ibis.literal("in" if dust_days is None else "out"),
+        dust=ibis.literal(dust),
         edition=ibis.literal(limits.edition),
     )
 

@@ -14,12 +14,12 @@ from typing import Any
 
 import ibis
 import ibis.expr.types as ir
-import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from qinglan.air import evaluate, rank
 from qinglan.air.aqi import daily_aqi
-from qinglan.air.city import place_days_from_hours
+from qinglan.air.city import place_days_from_hours, place_hours
+from qinglan.air.dust import without_dust_hours
 from qinglan.air.statistics import station_days
 from qinglan.core.clock import Period
 from qinglan.core.names import DAILY_ITEMS
@@ -28,8 +28,6 @@ from qinglan.plan.rules import editions, rules_on
 
 Options = Mapping[str, Mapping[str, str]]
 Progress = Callable[[str], None]
-
-_DUST = pa.schema([("place", pa.string()), ("day", pa.date32())])
 
 
 @dataclass
@@ -76,20 +74,16 @@ def by_rules(periods: Iterable[Period], options: Options) -> list[tuple[Rules, l
     return [(group[0][0], [p for _, p in group]) for _, found in groupby(ordered, texts) for group in [list(found)]]
 
 
-def dust_table(days: Sequence[tuple[str, date]]) -> ir.Table:
-    """(place, day) of confirmed dust, as a table."""
-    return ibis.memtable(pa.table({"place": [p for p, _ in days], "day": [d for _, d in days]}, schema=_DUST))
-
-
 def compute_days(
     air: AirTables, checked: ir.Table, reported: ir.Table, stations: ir.Table, rules: Rules, last: date
 ) -> None:
-    """`station_days` and `place_days`; a place's reported day stands in where no hours made one.
+    """`station_days`, `place_hours` and `place_days`; a place's reported day stands in where no hours made one.
 
     `reported` is the lake's `city_days`; column `source` of `place_days` says which of the two a row is.
     """
     checked = checked.filter(checked.day <= last)
     days = air.keep("station_days", station_days(checked, rules))
+    air.keep("place_hours", place_hours(checked, stations, rules))
     own = place_days_from_hours(checked, days, stations, rules).mutate(source=ibis.literal("hours"))
     own = air.keep("own_days", own)
     blank = {f"{item}_stations": ibis.null("int64") for item in DAILY_ITEMS}
@@ -123,35 +117,54 @@ def compute_aqi(air: AirTables, last: date, options: Options) -> None:
 
 def compute_periods(air: AirTables, periods: Sequence[Period], options: Options, progress: Progress) -> None:
     """`evaluation`, `exceedance`, `summary` and `ranking` of all periods, dust in and out."""
-    days, dust = air["place_days"], air["dust_days"]
     parts: dict[str, list[ir.Table]] = {"evaluation": [], "exceedance": [], "indexed": [], "counts": []}
     for number, (rules, group) in enumerate(by_rules(periods, options)):
         progress(f"{rules.limits.edition}: {len(group)} periods")
-        for treatment, dust_days in (("in", None), ("out", dust)):
-            judged = evaluate.evaluation(days, group, rules, dust_days=dust_days)
+        clean = air.con.create_table(f"clean_days_{number}", _clean_days(air, rules), temp=True)
+        for treatment, days in (("in", air["place_days"]), ("out", clean)):
+            judged = evaluate.evaluation(days, group, rules, dust=treatment)
             judged = air.con.create_table(f"evaluation_{number}_{treatment}", judged, temp=True)
             parts["evaluation"].append(judged)
             parts["indexed"].append(rank.composite_index(judged, rules))
-            counted = evaluate.day_counts(_counted_days(air, dust_days), group, rules)
+            counted = evaluate.day_counts(_counted_days(air, treatment), group, rules)
             parts["counts"].append(counted.mutate(dust=ibis.literal(treatment)))
-        over = evaluate.exceedance_days(days, group, rules).mutate(edition=ibis.literal(rules.limits.edition))
-        parts["exceedance"].append(over)
+        over = evaluate.exceedance_days(air["place_days"], group, rules)
+        parts["exceedance"].append(over.mutate(edition=ibis.literal(rules.limits.edition)))
     for name, made in parts.items():
         air.keep(name, ibis.union(*made) if len(made) > 1 else made[0])
     air.keep("summary", _summary(air, options, periods))
 
 
-def _counted_days(air: AirTables, dust_days: ir.Table | None) -> ir.Table:
+def _clean_days(air: AirTables, rules: Rules) -> ir.Table:
+    """Days without the particles of confirmed dust: whole days, or only its hours (option ``removal``)."""
+    days = air["place_days"]
+    if rules.dust.option("removal") == "day_removal":
+        return evaluate.without_dust(days, air["dust_days"], rules)
+    again = station_days(without_dust_hours(air["place_hours"], air["dust_hours"]), rules, key="place")
+    again = again.semi_join(air["dust_days"], ["place", "day"])
+    again = again.select("place", "day", rest_pm10="pm10", rest_pm2_5="pm2_5", touched=ibis.literal(True))
+    joined = days.left_join(again, ["place", "day"]).drop("place_right", "day_right")
+    rest = {
+        item: ibis.ifelse(joined.touched.fill_null(False), joined[f"rest_{item}"], joined[item])
+        for item in evaluate.PARTICLES
+    }
+    # A day that was only reported as a day has no hours to take away: it goes whole.
+    partly = joined.mutate(**rest).select(*days.columns)
+    whole = air["dust_days"].anti_join(again, ["place", "day"])
+    return evaluate.without_dust(partly, whole, rules)
+
+
+def _counted_days(air: AirTables, treatment: str) -> ir.Table:
     """Days whose AQI counts: under the edition in force; without dust, exceeding dust days are left out.
 
     Leaving them out of good days and of valid days alike is what an adjusted rate means here; the raw rate
     stands beside it.
     """
     aqi = air["place_aqi"].filter(lambda t: t.in_force)
-    if dust_days is None:
+    if treatment == "in":
         return aqi
-    exceeding = aqi.filter(aqi.level > 2).semi_join(dust_days, ["place", "day"]).select("place", "day")
-    return aqi.anti_join(exceeding, ["place", "day"])
+    dusty = aqi.filter(aqi.level > 2).semi_join(air["dust_days"], ["place", "day"]).select("place", "day")
+    return aqi.anti_join(dusty, ["place", "day"])
 
 
 def _summary(air: AirTables, options: Options, periods: Sequence[Period]) -> ir.Table:
