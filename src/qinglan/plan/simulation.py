@@ -1,4 +1,4 @@
-"""Reads the parameters of the simulated province (``content/sim``) and the published figures it is held against."""
+"""Reads the parameters of the simulated province (``content/sim``) and the figures it is held against."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ what stagnation caps moves it by a few per cent. No instrument is in here: fault
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 
 import numpy as np
 
@@ -29,11 +30,11 @@ class Climate:
         self.winter_year = 0.5 + 0.5 * np.cos(2 * np.pi * (year_day - 10) / 365)
         self.winter = calendar.spread_hours(np.interp(calendar.day_of_year, year_day, self.winter_year))
         self.cycle: dict[str, Array] = {}
-        heat = _heating(parameters, calendar)
+        # A year of its own norms the season, so that the norm does not depend on how long the calendar is.
+        common_year = Calendar(date(2023, 1, 1), 365)
         for item in HOURLY_ITEMS:
-            daily = calendar.by_month(family.season[item])
-            daily = daily * (1 + (parameters.heating["factor"].get(item, 1.0) - 1) * heat)
-            daily = daily / _annual_mean(daily, calendar)
+            norm = _season(item, family, parameters, common_year).mean()
+            daily = _season(item, family, parameters, calendar) / norm
             week = np.array(parameters.week[item])
             daily = daily * (week / week.mean())[calendar.weekday]
             daily = daily * np.array([parameters.trend[int(y)][item] for y in calendar.year])
@@ -46,18 +47,19 @@ class Climate:
         label = calendar.label.astype(np.float64)
         lift = sum((a * bell(label, h, w) for h, w, a in parameters.day[item]), start=np.zeros(label.size))
         sharp = 1 + (self.family.winter_peaks - 1) * self.winter
-        return (1 + lift * sharp) / (1 + lift[:24].mean() * sharp)
+        shape: Array = (1 + lift * sharp) / (1 + lift[:24].mean() * sharp)
+        return shape
 
 
-def _annual_mean(daily: Array, calendar: Calendar) -> float:
-    """Mean over the first full year of a climatology, so that it does not depend on how long the calendar is."""
-    by_day = np.full(366, np.nan)
-    by_day[calendar.day_of_year] = daily
-    return float(np.nanmean(by_day))
+def _season(item: str, family: Family, parameters: Parameters, calendar: Calendar) -> Array:
+    """Season of an item with the step of the heating months; daily, not yet normed."""
+    factor = float(parameters.heating["factor"].get(item, 1.0))
+    return calendar.by_month(family.season[item]) * (1 + (factor - 1) * _heating(parameters, calendar))
 
 
 def _heating(parameters: Parameters, calendar: Calendar) -> Array:
     """1 in the heating season, 0 outside, with ramps; daily."""
+
     def index(text: str) -> int:
         month, day = (int(x) for x in text.split("-"))
         return int((np.datetime64(f"2023-{month:02d}-{day:02d}") - np.datetime64("2023-01-01")).astype(int))
@@ -65,7 +67,8 @@ def _heating(parameters: Parameters, calendar: Calendar) -> Array:
     ramp = parameters.heating["ramp_days"]
     start, end = index(parameters.heating["start"]), index(parameters.heating["end"])
     day = calendar.day_of_year
-    return np.maximum(np.clip((day - start) / ramp, 0, 1), np.clip((end - day) / ramp, 0, 1))
+    heated: Array = np.maximum(np.clip((day - start) / ramp, 0, 1), np.clip((end - day) / ramp, 0, 1))
+    return heated
 
 
 def _ozone_day(parameters: Parameters, calendar: Calendar, family: Family) -> Array:
@@ -129,10 +132,7 @@ def concentrations(
         sigma = summer + (winter - summer) * climate.winter
         short = table["short"][item]
         swing = noise(stream(seed, site.station, item), calendar.hours, table["short_hours"])
-        if item == "o3":
-            synoptic = _ozone_weather(stagnation, weather, climate)
-        else:
-            synoptic = stagnation
+        synoptic = _ozone_weather(stagnation, weather, climate) if item == "o3" else stagnation
         factor = np.exp(sigma * synoptic - sigma**2 / 2 + short * swing - short**2 / 2)
         value = _level(site, parameters, item, seed) * climate.cycle[item] * factor * festival[item]
         if item in ("pm10", "pm2_5"):

@@ -7,6 +7,7 @@ fades over half a day; the share of fine particles falls as the event grows, so 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -111,13 +112,13 @@ TRUTH_SCHEMA = pa.schema(
 
 def truth(
     found: list[Event], profiles: dict[str, Profile], parameters: Parameters, calendar: Calendar
-) -> list[dict[str, object]]:
+) -> list[dict[str, Any]]:
     """Where it was truly dusty: per place and event the first and last dust hour (UTC ends, both included).
 
     profiles : place code -> profile. `peak` is the largest PM10 the event adds at the centre of the place.
     """
     mark = parameters.dust["truth_threshold"]
-    rows: list[dict[str, object]] = []
+    rows: list[dict[str, Any]] = []
     for place, profile in sorted(profiles.items()):
         for event in found:
             arrival = event.arrival(profile)

@@ -70,7 +70,12 @@ def rounded(true: dict[str, Array]) -> dict[str, Array]:
 
 
 def report(
-    site: Site, true: dict[str, Array], weather: StationWeather, parameters: Parameters, calendar: Calendar, seed: int
+    site: Site,
+    true: dict[str, Array],
+    weather: StationWeather,
+    parameters: Parameters,
+    calendar: Calendar,
+    seed: int,
 ) -> Reported:
     """Turn true (unrounded) hours into reported hours with their faults."""
     wrong_state = _reference_state(site, true, weather, parameters, calendar)
@@ -128,7 +133,9 @@ def _episode(kind: str, out: Reported, item: str, low: int, high: int, size: flo
         out.change(item, low, high, kind, series[low - 1])
     elif kind == "spike":
         item = "pm10" if item == "pm2_5" else item
-        out.change(item, low, high, kind, np.round(out.values[item][low:high] * size + 20, 1 if item == "co" else 0))
+        out.change(
+            item, low, high, kind, np.round(out.values[item][low:high] * size + 20, 1 if item == "co" else 0)
+        )
     elif kind == "zero":
         out.change(item, low, high, kind, 0.0)
     elif kind == "drift":
@@ -172,7 +179,9 @@ def _missing(site: Site, out: Reported, parameters: Parameters, calendar: Calend
     table = parameters.faults
     check = table["calibration"]
     shift = int(stream(seed, site.station, "calibration").integers(0, 7))
-    weekly = (np.repeat(calendar.weekday, 24) == (check["weekday"] + shift) % 7) & (calendar.label == check["hour"])
+    weekly = (np.repeat(calendar.weekday, 24) == (check["weekday"] + shift) % 7) & (
+        calendar.label == check["hour"]
+    )
     for item in HOURLY_ITEMS:
         lost = stream(seed, site.station, "missing", item).random(calendar.hours) < table["missing_share"]
         kinds = [("gap", lost)]

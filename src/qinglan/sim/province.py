@@ -20,7 +20,7 @@ from qinglan.plan.simulation import Parameters, Profile
 from qinglan.sim import dust, faults
 from qinglan.sim.air import Climate, concentrations
 from qinglan.sim.sites import Site, sites
-from qinglan.sim.streams import Array, Calendar
+from qinglan.sim.streams import Array, Calendar, Index
 from qinglan.sim.weather import Regional, StationWeather, regional, station_weather
 
 #: Set in the metadata of every table the simulation makes.
@@ -88,14 +88,14 @@ def simulate(
     # Everything is drawn from the anchor on and then cut, so that slices agree.
     calendar = Calendar(parameters.anchor, (end - parameters.anchor).days + 1 + MARGIN)
     places = sites(stations, parameters)
-    shared = regional(parameters, calendar, seed)
-    found = dust.events(parameters, calendar, seed)
+    shared = regional(parameters, calendar, seed), dust.events(parameters, calendar, seed)
     climates = {n: Climate(f, parameters, calendar) for n, f in parameters.families.items()}
     window = slice(calendar.index_of(start), calendar.index_of(end) + 24)
 
     made = []
     for done, site in enumerate(places, start=1):
-        made.append(_station(site, parameters, calendar, climates[site.profile.family], (shared, found), seed, window))
+        climate = climates[site.profile.family]
+        made.append(_station(site, parameters, calendar, climate, shared, seed, window))
         if progress is not None:
             progress(site.station, done, len(places))
     label = {
@@ -103,12 +103,11 @@ def simulate(
         b"qinglan.seed": str(seed).encode(),
         b"qinglan.parameters": parameters.content_hash.encode(),
     }
-    profiles = _places(parameters, places)
-    dusty = [r for r in dust.truth(found, profiles, parameters, calendar) if _inside(r, calendar, window)]
+    told = dust.truth(shared[1], _places(parameters, places), parameters, calendar)
     tables = (
         pa.concat_tables([m[0] for m in made]) if made else _empty(HOURLY_ITEMS),
         pa.concat_tables([m[1] for m in made]) if made else _empty(WEATHER_ITEMS),
-        _rows(dusty, dust.TRUTH_SCHEMA),
+        _rows([r for r in told if _inside(r, calendar, window)], dust.TRUTH_SCHEMA),
         pa.concat_tables([m[2] for m in made]) if made else faults.TRUTH_SCHEMA.empty_table(),
     )
     return Simulated(*(t.replace_schema_metadata(label) for t in tables))
@@ -129,8 +128,8 @@ def _places(parameters: Parameters, places: list[Site]) -> dict[str, Profile]:
     return {code: parameters.profile_of(code, None) for code in codes}
 
 
-def _inside(row: dict[str, object], calendar: Calendar, window: slice) -> bool:
-    return bool(row["start"] < calendar.time[window.stop - 1] and row["end"] >= calendar.time[window.start])  # type: ignore[operator]
+def _inside(row: dict[str, Any], calendar: Calendar, window: slice) -> bool:
+    return bool(row["start"] <= calendar.time[window.stop - 1] and row["end"] >= calendar.time[window.start])
 
 
 def _station(
@@ -161,14 +160,14 @@ def _station(
     )
 
 
-def _service(site: Site, calendar: Calendar) -> Array:
+def _service(site: Site, calendar: Calendar) -> Index:
     low = 0 if site.valid_from is None else calendar.index_of(site.valid_from)
     high = calendar.hours if site.valid_to is None else calendar.index_of(site.valid_to) + 24
     hours = np.arange(calendar.hours)
     return (hours >= low) & (hours < high)
 
 
-def _key(site: Site, calendar: Calendar, index: Array) -> list[pa.Array]:
+def _key(site: Site, calendar: Calendar, index: Index) -> list[pa.Array]:
     return [
         pa.repeat(pa.scalar(site.station, pa.string()), len(index)),
         pa.array(calendar.time[index]).cast(pa.timestamp("us", tz="UTC")),
@@ -185,7 +184,7 @@ def _empty(values: tuple[str, ...]) -> pa.Table:
     return _schema(values).empty_table()
 
 
-def _hours(site: Site, reported: faults.Reported, calendar: Calendar, keep: Array) -> pa.Table:
+def _hours(site: Site, reported: faults.Reported, calendar: Calendar, keep: Index) -> pa.Table:
     index = np.flatnonzero(keep & ~reported.absent)
     extra = np.zeros(index.size)
     twice = [(i, more) for i, more in reported.twice if keep[i] and not reported.absent[i]]
@@ -202,7 +201,7 @@ def _hours(site: Site, reported: faults.Reported, calendar: Calendar, keep: Arra
     return pa.Table.from_arrays([*_key(site, calendar, index), *columns], schema=_schema(HOURLY_ITEMS))
 
 
-def _weather(site: Site, weather: StationWeather, coarse: Array, calendar: Calendar, keep: Array) -> pa.Table:
+def _weather(site: Site, weather: StationWeather, coarse: Array, calendar: Calendar, keep: Index) -> pa.Table:
     index = np.flatnonzero(keep)
     columns = []
     for name in WEATHER_ITEMS:
@@ -214,7 +213,7 @@ def _weather(site: Site, weather: StationWeather, coarse: Array, calendar: Calen
     return pa.Table.from_arrays([*_key(site, calendar, index), *columns], schema=_schema(WEATHER_ITEMS))
 
 
-def _faults(site: Site, reported: faults.Reported, calendar: Calendar, keep: Array) -> pa.Table:
+def _faults(site: Site, reported: faults.Reported, calendar: Calendar, keep: Index) -> pa.Table:
     changes = [c for c in reported.changes if keep[c.low : c.high].any()]
     changes.sort(key=lambda c: (c.low, c.item, c.kind))
     lengths = np.array([c.high - c.low for c in changes], dtype=np.int32)
@@ -237,7 +236,7 @@ def _faults(site: Site, reported: faults.Reported, calendar: Calendar, keep: Arr
     )
 
 
-def _rows(rows: list[dict[str, object]], schema: pa.Schema) -> pa.Table:
+def _rows(rows: list[dict[str, Any]], schema: pa.Schema) -> pa.Table:
     if not rows:
         return schema.empty_table()
     columns = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -38,7 +38,7 @@ def sites(register: Any, parameters: Parameters) -> list[Site]:
     """
     found = []
     for number, row in enumerate(_rows(register), start=1):
-        get = row.get if isinstance(row, Mapping) else _getter(row)
+        get: Callable[[str], Any] = row.get if isinstance(row, Mapping) else _getter(row)
         missing = [c for c in ("station", "place", "lon", "lat") if get(c) in (None, "")]
         if missing:
             raise UsageError(

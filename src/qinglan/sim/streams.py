@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from datetime import date
+from typing import Any
 
 import numba
 import numpy as np
@@ -16,6 +17,8 @@ import numpy.typing as npt
 from qinglan.core.clock import from_day_and_hour
 
 Array = npt.NDArray[np.float64]
+#: Indices, masks and dates.
+Index = npt.NDArray[Any]
 
 
 def stream(seed: int, *names: object) -> np.random.Generator:
@@ -30,14 +33,14 @@ def stream(seed: int, *names: object) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([seed, int.from_bytes(digest[:8], "big")])))
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _remember(shocks: Array, keep: float) -> None:
     scale = np.sqrt(1.0 - keep * keep)
     for i in range(1, shocks.size):
         shocks[i] = keep * shocks[i - 1] + scale * shocks[i]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _accumulate(load: Array, keep: float) -> None:
     for i in range(1, load.size):
         load[i] += keep * load[i - 1]
@@ -92,7 +95,8 @@ class Calendar:
         middles = np.array([15, 45, 74, 105, 135, 166, 196, 227, 258, 288, 319, 349], dtype=np.float64)
         knots = np.concatenate([[middles[-1] - 365], middles, [middles[0] + 365]])
         values = np.concatenate([[twelve[-1]], twelve, [twelve[0]]])
-        return np.interp(self.day_of_year, knots, values)
+        daily: Array = np.interp(self.day_of_year, knots, values)
+        return daily
 
     def spread_hours(self, daily: Array) -> Array:
         """A daily series repeated over its 24 hours."""

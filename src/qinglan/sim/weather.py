@@ -6,8 +6,10 @@ Magnus form of WMO-No. 8. Everything else is an invented climate with rounded mo
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 
@@ -56,9 +58,9 @@ def pressure_at(altitude: float) -> float:
     """Standard pressure at an altitude [m] in [hPa] (ISO 2533).
 
     >>> round(pressure_at(0), 2), round(pressure_at(2262))
-    (1013.25, 770)
+    (1013.25, 769)
     """
-    return 1013.25 * (1 - 2.25577e-5 * altitude) ** 5.25588
+    return float(1013.25 * (1 - 2.25577e-5 * altitude) ** 5.25588)
 
 
 def dew_point(temperature: Array, humidity: Array) -> Array:
@@ -109,15 +111,19 @@ def station_weather(
     )
 
 
-def _mean_temperature(site: Site, table: dict[str, object], zone: dict[str, float], calendar: Calendar) -> Array:
+def _mean_temperature(
+    site: Site, table: Mapping[str, Any], zone: Mapping[str, float], calendar: Calendar
+) -> Array:
+    """Daily mean temperature [°C]: the reference climate moved by altitude, latitude and zone."""
     months = np.asarray(table["temperature"], dtype=np.float64)
-    reference: dict[str, float] = table["reference"]  # type: ignore[assignment]
+    reference = table["reference"]
+    higher = (site.altitude - reference["altitude"]) / 1000
+    norther = site.lat - reference["lat"]
     level = (
-        months.mean() + zone["temperature"]
-        - float(table["lapse_per_km"]) * (site.altitude - reference["altitude"]) / 1000  # type: ignore[arg-type]
-        + float(table["per_degree_north"]) * (site.lat - reference["lat"])  # type: ignore[arg-type]
-    )  # fmt: skip
-    return level + calendar.by_month(tuple((months - months.mean()) * zone["swing"]))
+        months.mean() + zone["temperature"] - table["lapse_per_km"] * higher + table["per_degree_north"] * norther
+    )
+    swing = calendar.by_month(tuple((months - months.mean()) * zone["swing"]))
+    return swing + float(level)
 
 
 def _rain(
@@ -126,12 +132,13 @@ def _rain(
     """Hourly rain [mm] and the latent wetness it comes from [1]: wet while the latent passes its monthly mark."""
     table = parameters.weather
     factor = table["zones"][site.profile.zone]["rain"]
-    own = stream(seed, site.station, "rain")
-    wetness = shared.rain[site.profile.zone] + 0.53 * noise(own, calendar.hours, 3)
+    wetness = shared.rain[site.profile.zone] + 0.53 * noise(stream(seed, site.station, "wet"), calendar.hours, 3)
     month_hours = np.array([31, 28.25, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]) * 24
     share = np.array(table["wet_hours"]) * min(1.0, 0.4 + 0.6 * factor) / month_hours
     marks = tuple(NormalDist().inv_cdf(1 - s) for s in share)
     rate = tuple(np.array(table["rain"]) * factor / (share * month_hours))
     over = wetness > calendar.spread_hours(calendar.by_month(marks))
-    amount = own.standard_exponential(calendar.hours) * calendar.spread_hours(calendar.by_month(rate))
+    # A stream of its own: after another draw of calendar length it would depend on that length.
+    drops = stream(seed, site.station, "rain").standard_exponential(calendar.hours)
+    amount = drops * calendar.spread_hours(calendar.by_month(rate))
     return np.where(over, np.round(np.maximum(amount, 0.1), 1), 0.0), wetness
