@@ -38,7 +38,7 @@ def test_zero_is_missing_and_leaves_a_trace(written, context, door):
         ("out_of_contract", "PM10", "0", 2, 0),
         ("out_of_contract", "AQI", "0", 2, 0),
     ]
-    assert all("how this source writes missing" in r.detail for r in out.rejects)
+    assert all("this source writes 0 for missing" in r.detail for r in out.rejects)
 
 
 def test_an_unknown_city_and_a_bad_date_are_set_aside(written, context, door):

@@ -24,17 +24,27 @@ def test_our_own_table(written, context):
     assert rejects == []
     assert found == [
         {
-            "station": "1480A", "name": "市环境监测站", "place": "630100", "county": None, "lon": 101.748, "lat": 36.6428,
-            "altitude": 2260.0, "kind": "ambient", "control_point": False, "valid_from": date(2013, 1, 1),
-            "valid_to": None, "aliases": ["市站", "西宁市环境监测站"],
+            "station": "1480A",
+            "name": "市环境监测站",
+            "place": "630100",
+            "county": None,
+            "lon": 101.748,
+            "lat": 36.6428,
+            "altitude": 2260.0,
+            "kind": "ambient",
+            "control_point": False,
+            "valid_from": date(2013, 1, 1),
+            "valid_to": None,
+            "aliases": ["市站", "西宁市环境监测站"],
         }
-    ]  # fmt: skip
+    ]
 
 
 def test_faults_are_set_aside(written, context):
     text = (
         OWN
-        + "A,甲,西宁,201,36,x,maybe,soon,\nB,乙,不知,1,1,1,true,,\nB2,,西宁,1,1,1,true,,\nA,甲2,西宁,1,1,1,true,,\n"
+        + "A,甲,西宁,201,36,x,maybe,soon,\nB,乙,不知,1,1,1,true,,\n"
+        + "B2,,西宁,1,1,1,true,,\nA,甲2,西宁,1,1,1,true,,\n"
     )
     found, rejects = rows(station_register.read(written("a.csv", text), context()))
     assert [(r["station"], r["lon"], r["altitude"], r["valid_from"]) for r in found] == [("A", None, None, None)]
@@ -51,7 +61,8 @@ def test_faults_are_set_aside(written, context):
 
 def test_the_national_list(written, context):
     text = "ID,stations_name,stations_en_name,area,area_en_name,lon,lat\n"
-    text += "1480A,市环境监测站,Shihuanjing,西宁,Xining,101.748,36.6428\n1477A,榆中兰大校区(对照点),Yu,兰州,L,104.1,35.9\n"
+    text += "1480A,市环境监测站,Shihuanjing,西宁,Xining,101.748,36.6428\n"
+    text += "1477A,榆中兰大校区(对照点),Yu,兰州,L,104.1,35.9\n"
     path = written("list.csv", text)
     assert station_register.sniff(path)
     found, rejects = rows(station_register.read(path, context()))

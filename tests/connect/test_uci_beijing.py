@@ -33,6 +33,11 @@ def test_the_layout_registers_its_twelve_stations(written, context):
     assert {r["place"] for r in rows} == {"110000"}
 
 
+def test_a_registered_station_is_left_as_it_is(written, any_context):
+    batches = uci_beijing.read(written("a.csv", HEADER + ROW), any_context())
+    assert [b.dataset for b in batches] == ["hours", "weather"]
+
+
 def test_label_end_is_an_option(written, context, door):
     out = door(uci_beijing.read(written("a.csv", HEADER + ROW), context(label="end")))
     assert out.rows["hours"]["hour"].to_list() == [24]
@@ -57,9 +62,9 @@ def test_real_labels_are_hour_beginnings(test_data, tmp_path, any_context):
     """Two facts about 38 months of Beijing, against the city's reported days (layout city_daily).
 
     1. City means of PM2.5 over labels 0..23 fit the reported day far closer than means shifted by an hour.
-    2. The reported ozone (max 8-h) leaves the evening before out: where the window that ends at label 0 would be the
-       day's largest by far, the reported value lies with the day's own windows instead. So reported days are natural
-       days, and the labels 0..23 make up one of them: they name beginnings.
+    2. The reported ozone (max 8-h) leaves the evening before out: where the window that ends at label 0 would be
+       the day's largest by far, the reported value lies with the day's own windows instead. So reported days are
+       natural days, and the labels 0..23 make up one of them: they name beginnings.
     """
     path = test_data / "uci_beijing_multisite_2013_2017" / "PRSA_Data_12stations_20130301-20170228.csv.gz"
     assert uci_beijing.sniff(path)

@@ -35,7 +35,7 @@ _ITEMS: Mapping[str, str] = {
     "O3": "mda8",
     "AQI": "reported_aqi",
 }
-_ZERO = "0 is how this source writes missing"
+_ZERO = "该来源以 0 表示缺测 / this source writes 0 for missing"
 
 LAYOUT = LayoutInfo(
     name="city_daily",

@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from qinglan.connect.reading import MISSING_TOKENS
+from qinglan.connect.table.instants import format_works
 from qinglan.connect.units import State, factor, needs_state
 from qinglan.core.clock import HourLabel, TimeConvention
 from qinglan.core.errors import ContentError, QinglanError, UsageError
@@ -222,6 +223,8 @@ def _time(source: Mapping[str, Any], kind: str, problems: list[str]) -> When | N
     offset = block.get("utc_offset", 8)
     if isinstance(offset, bool) or not isinstance(offset, int | float) or not -12 <= offset <= 14:
         problems.append(f"time.utc_offset: {offset!r} is not hours between -12 and 14")
+    if block.get("format") and not format_works(str(block["format"])):
+        problems.append(f"time.format: {block['format']!r} is not a format such as %Y-%m-%d %H:%M")
     return None if problems else When(**block)
 
 

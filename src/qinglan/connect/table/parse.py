@@ -18,24 +18,13 @@ from qinglan.connect.cells import (
     utc_end,
 )
 from qinglan.connect.reading import RECORD, Form, Records, original, read_records
+from qinglan.connect.table.instants import formatted, instants
 from qinglan.connect.table.mapping import Description, load
 from qinglan.connect.table.sheet import read_sheet
 from qinglan.core.batch import Batch, LayoutInfo, ReadContext, Reject
 from qinglan.core.tables import dataset
 
 _EXCEL = (".xlsx", ".xlsm")
-_FORMATS = (
-    "%Y-%m-%d %H:%M:%S",
-    "%Y-%m-%d %H:%M",
-    "%Y/%m/%d %H:%M:%S",
-    "%Y/%m/%d %H:%M",
-    "%Y-%m-%dT%H:%M:%S",
-    "%Y-%m-%dT%H:%M",
-    "%Y-%m-%d %H",
-    "%Y%m%d%H%M",
-    "%Y年%m月%d日 %H时",
-    "%Y年%m月%d日%H时",
-)
 _WIDE_DIGITS = dict(zip("０１２３４５６７８９．，－", "0123456789.,-", strict=True))
 _SPACES = r"[\s\u00a0\u2009\u202f\u3000]"
 _VALUE, _NAME, _WHO = "_value", "_item", "_who"
@@ -82,19 +71,15 @@ def _keyed(records: Records, frame: pl.DataFrame, spec: Description) -> tuple[pl
     when = spec.time
     if spec.dataset == "city_days":
         source = when.column or when.date or ""
-        day = (
-            _formatted(frame[source], when.format).dt.date() if when.format else dates(frame[source].str.head(10))
-        )
+        day = formatted(frame[source], when.format).dt.date() if when.format else dates(frame[source].str.head(10))
         frame = frame.with_columns(day.alias("day"))
         bad = frame.filter(pl.col("day").is_null())
         return frame.filter(pl.col("day").is_not_null()), reject_rows(records, bad, "bad_time", source)
     if when.column:
-        source, written = when.column, _instants(frame[when.column], when.format)
+        source, written = when.column, instants(frame[when.column], when.format)
     else:
         source = when.date or ""
-        day = (
-            _formatted(frame[source], when.format).dt.date() if when.format else dates(frame[source].str.head(10))
-        )
+        day = formatted(frame[source], when.format).dt.date() if when.format else dates(frame[source].str.head(10))
         hour = frame.select(hour_of(pl.col(when.hour or ""))).to_series()
         last = 24 if when.label == "end" else 23
         hour = hour.set(~hour.is_between(0, last).fill_null(False), None)
@@ -106,30 +91,6 @@ def _keyed(records: Records, frame: pl.DataFrame, spec: Description) -> tuple[pl
     return frame.with_columns(utc_end(pl.col("_written"), when.convention).alias("time")), reject_rows(
         records, bad, "bad_time", source
     )
-
-
-def _formatted(text: pl.Series, form: str | None) -> pl.Series:
-    return text.str.strip_chars().str.to_datetime(form, strict=False, time_unit="us", exact=True)
-
-
-def _instants(text: pl.Series, form: str | None) -> pl.Series:
-    """Naive labels; ``24:00`` is the end of its date. Each distinct text is read once."""
-    distinct = text.drop_nulls().unique()
-    plain = distinct.str.strip_chars().str.replace_all(r"\s+", " ")
-    midnight = plain.str.contains(r"[ T]24(:00){0,2}$")
-    plain = plain.str.replace(r"([ T])24((:00){0,2})$", "${1}00${2}")
-    found: pl.Series | None = None
-    for candidate in (form,) if form else _FORMATS:
-        value = _formatted(plain, candidate)
-        found = (
-            value
-            if found is None
-            else pl.DataFrame({"a": found, "b": value}).select(pl.coalesce("a", "b")).to_series()
-        )
-    known = pl.DataFrame({"text": distinct, "instant": found, "late": midnight}).select(
-        "text", pl.col("instant") + pl.when("late").then(pl.duration(days=1)).otherwise(pl.duration(days=0))
-    )
-    return pl.DataFrame({"text": text}).join(known, on="text", how="left", maintain_order="left")["instant"]
 
 
 def _named(

@@ -62,12 +62,15 @@ def sniff(path: Path) -> bool:
 
 
 def read(path: Path, context: ReadContext) -> Iterator[Batch]:
-    """`stations` (the twelve), `hours` and `weather` of one file."""
+    """`stations` (those not registered yet), `hours` and `weather` of one file."""
     time = convention(context, LAYOUT)
     needed = (*_TIME, *_HOURS, *_WEATHER, "wd", "station")
     records = read_records(path, needed, layout=LAYOUT.name)
     register = _register()
-    yield Batch("stations", _stations(register), records.path.name)
+    strangers = [code for code in register["station"].to_list() if context.station(code) is None]
+    if strangers:  # what the register already says of a station stays as it is
+        new = register.filter(pl.col("station").is_in(strangers))
+        yield Batch("stations", _stations(new), records.path.name)
     frame, rejects = _timed(records, time)
     codes = dict(zip(register["written"].to_list(), register["station"].to_list(), strict=True))
     code = pl.col("station").str.strip_chars().replace_strict(codes, default=None, return_dtype=pl.String)
