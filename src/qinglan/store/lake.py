@@ -400,14 +400,13 @@ def _conform(rows: pa.Table, contract: Dataset, load_id: str) -> pa.Table:
     for column in contract.columns:
         if column.name == "load_id":
             filled.append(pa.repeat(pa.scalar(load_id, pa.string()), rows.num_rows))
-        else:
-            filled.append(columns.get(column.name, pa.nulls(rows.num_rows, column.arrow)))
-    table = _cast(pa.table(filled, names=list(contract.names)), contract)
-    for column in contract.columns:
-        if not column.nullable and table[column.name].null_count:
+            continue
+        filled.append(columns.get(column.name, pa.nulls(rows.num_rows, column.arrow)))
+        if not column.nullable and filled[-1].null_count:
             raise StoreError(
                 f"rows for {contract.name} have empty {column.name}.", remedy="Judge them at the door."
             )
+    table = _cast(pa.table(filled, names=list(contract.names)), contract)
     source = columns.get(SOURCE, pa.repeat(pa.scalar(0, pa.int32()), rows.num_rows))
     return table.append_column(SOURCE, source.cast(pa.int32()))
 

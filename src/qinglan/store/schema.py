@@ -26,8 +26,13 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
 )
+from sqlalchemy.exc import DontWrapMixin
 
 from qinglan.core.errors import UsageError
+
+
+class NaiveInstant(UsageError, DontWrapMixin):
+    """A moment without a zone was about to be written."""
 
 
 class Instant(TypeDecorator[datetime]):
@@ -41,7 +46,7 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         if value.tzinfo is None:
-            raise UsageError(f"instant {value.isoformat()} carries no zone.", remedy="Pass an aware datetime.")
+            raise NaiveInstant(f"instant {value.isoformat()} carries no zone.", remedy="Pass an aware datetime.")
         return value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
