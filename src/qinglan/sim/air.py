@@ -79,7 +79,7 @@ def _ozone_day(parameters: Parameters, calendar: Calendar, family: Family) -> Ar
     return np.tile(shape / best, calendar.days)
 
 
-def _festival(site: Site, parameters: Parameters, calendar: Calendar) -> dict[str, Array]:
+def festival_factors(site: Site, parameters: Parameters, calendar: Calendar) -> dict[str, Array]:
     """Factors around the lunar new year: quiet weeks, and fireworks where they are allowed."""
     table = parameters.festival
     factors = {item: np.ones(calendar.hours) for item in HOURLY_ITEMS}
@@ -124,7 +124,7 @@ def concentrations(
     stagnation = ceiling * np.tanh(stagnation / ceiling)
     washed = np.exp(-table["washout"]["per_mm"] * fading_sum(weather.precipitation, table["washout"]["hours"]))
     washed = np.maximum(washed, table["washout"]["floor"])
-    festival = _festival(site, parameters, calendar)
+    festival = festival_factors(site, parameters, calendar)
 
     air = {}
     for item in HOURLY_ITEMS:
