@@ -54,7 +54,7 @@ STATIONS = [
 ]
 BASE = {"so2": 12.0, "no2": 22.0, "co": 0.7, "mda8": 118.0, "pm10": 52.0, "pm2_5": 20.0}
 LIMIT = {"so2": 60, "no2": 40, "co": 4, "mda8": 160, "pm10": 70, "pm2_5": 35}
-OLD, NEW = "HJ 633-2012", "HJ 633-2026"
+OLD, NEW, CHANGE = "HJ 633-2012", "HJ 633-2026", date(2026, 3, 1)
 
 
 def write(folder: Path, name: str, rows: list[dict]) -> None:
@@ -112,11 +112,16 @@ def index(row: dict, edition: str) -> dict:
 
 
 def place_aqi(days: list[dict]) -> list[dict]:
-    """The old edition throughout, the new one beside it for 2026."""
+    """Both editions for every day, the one in force marked."""
     return [
-        {"place": r["place"], "day": r["day"], **index(r, edition)}
+        {
+            "place": r["place"],
+            "day": r["day"],
+            **index(r, edition),
+            "in_force": (edition == NEW) == (r["day"] >= CHANGE),
+        }
         for r in days
-        for edition in ((OLD,) if r["day"].year < 2026 else (OLD, NEW))
+        for edition in (OLD, NEW)
     ]
 
 
@@ -241,186 +246,52 @@ def draw_hours(rng: np.random.Generator) -> list[dict]:
     return rows
 
 
-def target(name: str, article: int, zh: str, en: str, **given: object) -> dict:
-    """A target of the verdict; what is not given is null."""
-    fields = ("value", "shown", "distance", "coverage", "edition", "dust", "trend", "budget", "projection")
-    blank = dict.fromkeys((*fields, "waiting_for", "reported"))
-    head = {"id": name, "article": article, "title": {"zh": zh, "en": en}, "due": "2025-12-31", "period": "2025"}
-    return {**head, **blank, "variants": [], **given}
-
-
-TARGETS = [
-    target(
-        "good_days-2025",
-        3,
-        "全省优良天数比例",
-        "Share of good days, province",
-        status="not_met",
-        value=95.8,
-        shown="95.8",
-        limit=96.3,
-        comparison=">=",
-        unit="%",
-        distance=-0.5,
-        coverage={"expected": 2920, "observed": 2861, "percent": 98.0},
-        edition="HJ 633-2012",
-        dust="in",
-        variants=[
-            {
-                "name": "raw",
-                "title": {"zh": "含沙尘", "en": "dust counted"},
-                "value": 95.8,
-                "shown": "95.8",
-                "status": "not_met",
-            },
-            {
-                "name": "rate_adjusted",
-                "title": {"zh": "扣除沙尘超标天", "en": "dust exceedances deducted"},
-                "value": 97.1,
-                "shown": "97.1",
-                "status": "met",
-            },
-        ],
-        trend={"method": "theil_sen", "slope_per_year": 0.3, "low": -0.2, "high": 0.8, "significant": False},
-        budget={
-            "allowed_mean": None,
-            "days_left": 0,
-            "bad_days_left": -14,
-            "probability": 0.0,
-            "basis": "2023-2025",
-        },
-        projection={"value": 95.8, "low": 95.8, "high": 95.8},
-        series=[
-            {"period": "2023", "value": 95.1},
-            {"period": "2024", "value": 96.4},
-            {"period": "2025", "value": 95.8},
-        ],
-    ),
-    target(
-        "pm2_5-2025",
-        3,
-        "全省 PM₂.₅ 年均浓度",
-        "PM₂.₅ annual mean, province",
-        status="met",
-        value=20.4,
-        shown="20",
-        limit=21,
-        comparison="<=",
-        unit="µg/m³",
-        distance=-0.6,
-        coverage={"expected": 2920, "observed": 2890, "percent": 99.0},
-        edition="GB 3095-2012",
-        dust="out",
-        item="pm2_5",
-        place="630000",
-        variants=[
-            {
-                "name": "raw",
-                "title": {"zh": "原始", "en": "raw"},
-                "value": 23.1,
-                "shown": "23",
-                "status": "not_met",
-            },
-            {
-                "name": "dust_removed",
-                "title": {"zh": "扣除沙尘", "en": "dust removed"},
-                "value": 20.4,
-                "shown": "20",
-                "status": "met",
-            },
-        ],
-        trend={"method": "theil_sen", "slope_per_year": -0.8, "low": -1.4, "high": -0.2, "significant": True},
-        budget={
-            "allowed_mean": 22.4,
-            "days_left": 31,
-            "bad_days_left": 3,
-            "probability": 0.93,
-            "basis": "2023-2025",
-        },
-        projection={"value": 20.4, "low": 19.8, "high": 21.3},
-        series=[
-            {"period": "2023", "value": 22.0},
-            {"period": "2024", "value": 21.2},
-            {"period": "2025", "value": 20.4},
-        ],
-    ),
-    target(
-        "heavy_days-2025",
-        3,
-        "重度及以上污染天数（沙尘除外）",
-        "Days of heavy pollution (dust excepted)",
-        status="on_track",
-        value=0,
-        shown="0",
-        limit=0,
-        comparison="<=",
-        unit="d",
-        distance=0,
-        coverage={"expected": 2920, "observed": 2861, "percent": 98.0},
-        edition="HJ 633-2012",
-        dust="out",
-    ),
-    target(
-        "voc-2025",
-        3,
-        "挥发性有机物重点工程累计减排量",
-        "VOC reduction by key projects",
-        status="waiting",
-        limit=1500,
-        comparison=">=",
-        unit="t",
-        period="2021-01-01..2025-12-31",
-        waiting_for={"zh": "重点工程减排台账", "en": "ledger of key reduction projects"},
-    ),
-    target(
-        "steel-2025",
-        4,
-        "短流程炼钢产量占比",
-        "Share of short-process steel",
-        status="waiting",
-        limit=15,
-        comparison=">=",
-        unit="%",
-        waiting_for="production statistics",
-    ),
-    target(
-        "non_fossil-2025",
-        9,
-        "非化石能源消费比重",
-        "Non-fossil share of energy use",
-        status="reported_met",
-        value=53.1,
-        shown="53.1",
-        limit=52.2,
-        comparison=">=",
-        unit="%",
-        distance=0.9,
-        reported={"value": 53.1, "source": "省能源局", "date": "2026-02-10"},
-    ),
-]
+TARGETS = json.loads((Path(__file__).parent / "targets.json").read_text("utf-8"))
+DEPARTMENTS = {
+    "energy": {"zh": "省能源局", "en": "Energy Administration"},
+    "ecology": {"zh": "省生态环境厅", "en": "Department of Ecology and Environment"},
+}
 
 
 def articles() -> list[dict]:
-    """All 38 articles, those with tasks in the middle."""
-    energy, ecology = "省能源局", {"zh": "省生态环境厅", "en": "Department of Ecology and Environment"}
+    """All 38 articles, those with tasks from the fourth on."""
     made = []
     for number in range(1, 39):
         tasks = []
         if number > 3:
-            status = ("waiting", "overdue", "done", "in_progress")[number % 4]
+            record = {"on": "2025-06-30", "ref": "3f", "source": "file", "by": "officer"}
+            nothing = dict.fromkeys(record)
+            boilers = {"type": "ledger", "id": "boilers", "state": "missing", **nothing}
+            target = {"type": "target", "id": "pm2_5-2025", "state": "have", "target_status": "met", **nothing}
             tasks.append(
                 {
-                    "id": f"{number:02d}-1",
+                    "id": f"a{number:02d}-first",
                     "title": {"zh": f"第{number}条的首要任务", "en": f"First task of article {number}"},
-                    "status": status,
-                    "due": "2025-12-31",
-                    "lead": [energy] if number % 3 else [ecology, energy],
-                    "evidence": [{"zh": "工程验收记录", "en": "acceptance record"}, "ledger"],
-                    "missing": ["ledger"],
+                    "status": ("waiting", "overdue", "done", "continuous")[number % 4],
+                    "due": None if number % 4 == 3 else "2025-12-31",
+                    "cadence": "continuous" if number % 4 == 3 else "once",
+                    "late": number % 8 == 2,
+                    "lead": ["energy"] if number % 3 else ["ecology", "energy"],
+                    "supporting": ["ecology"],
+                    "conditional": None,
+                    "evidence": [
+                        boilers,
+                        target,
+                        {"type": "document", "id": "unheard-of", "state": "stale", **record},
+                    ],
                 }
             )
-        title = {"zh": f"条文{number}", "en": f"Article heading {number}"}
-        made.append({"number": number, "title": title, "tasks": tasks})
+        text = {"zh": f"条文{number}", "en": f"Article heading {number}"}
+        nothing = {"zh": "总则", "en": "General"}
+        made.append(
+            {
+                "number": number,
+                "title": text,
+                "summary": text,
+                "no_tasks": None if tasks else nothing,
+                "tasks": tasks,
+            }
+        )
     return made
 
 
@@ -460,6 +331,14 @@ def verdict(summary: list[dict], ranking: list[dict]) -> dict:
         "simulated": True,
         "targets": TARGETS,
         "articles": articles(),
+        "departments": DEPARTMENTS,
+        "dust": {"proposed": 3, "confirmed": 2, "rejected": 1},
+        "control": {
+            "hours": 96360,
+            "flags": 412,
+            "decisions": 2,
+            "counts": [{"rule": "range", "item": "pm10", "state": "invalid", "hours": 412}],
+        },
         "places": [{"place": c, "name": z, "name_en": e, **ranks.get(c, {})} for c, z, e in PLACES],
     }
 
@@ -481,7 +360,7 @@ def fabricate(home: Path) -> Path:
         "ranking": ranking,
         "station_days": draw_station_days(rng, days),
         "hourly_aqi": draw_hours(rng),
-        "dust_events": dusty,
+        "dust_days": dusty,
         "stations": [
             {
                 "station": s,

@@ -16,7 +16,7 @@ PAGES = (
     "/", "/places", "/places?period=2025-03&dust=in&sort=pm10&down=true", "/places?period=2026Q1",
     "/places/630100", "/places/630100?year=2025&dust=in", "/places/632801?year=2026", "/now", "/now?place=632600",
     "/plan",
-    "/plan?status=overdue", "/plan?department=省能源局", "/plan/3", "/plan/38", "/data", "/data?year=2025",
+    "/plan?status=overdue", "/plan?department=energy", "/plan/3", "/plan/38", "/data", "/data?year=2025",
     "/rules",
     "/making/target/pm2_5-2025", "/making/target/voc-2025", "/making/target/non_fossil-2025",
     "/making/place/630100/2025", "/making/place/630100/2025-04?item=mda8&dust=in", "/making/day/630100/2025-04-08",
@@ -194,7 +194,8 @@ def test_calendar_shows_both_standards_across_the_change(client: TestClient) -> 
     assert "<h3>HJ 633-2012</h3>" in page
     assert "<h3>HJ 633-2026</h3>" in page
     old = client.get("/places/630100?year=2025").text
-    assert "HJ 633-2026" not in old
+    assert "<h3>HJ 633-2026</h3>" not in old
+    assert "<h3>HJ 633-2026</h3>" in client.get("/places/630100?year=2025&every=true").text
     assert len(re.findall(r'href="/making/day/630100/2025-', old)) == 365
 
 

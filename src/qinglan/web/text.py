@@ -19,6 +19,9 @@ from qinglan.core.rounding import shown
 
 LANGUAGES = ("zh", "en")
 NOTHING = "—"
+_COMPARISONS = {
+    ">=": "least", "<=": "most", "=": "equal", "about": "about", "increase": "increase", "decrease": "decrease",
+}  # fmt: skip
 
 
 @cache
@@ -46,8 +49,7 @@ class Text:
 
     def word(self, family: str, name: Any) -> str:
         """A word for a name that comes from data, or the name itself when the catalogue has no word."""
-        key = f"{family}.{name}"
-        return catalogue(self.language).get(key, str(name))
+        return catalogue(self.language).get(f"{family}.{name}", str(name))
 
     def of(self, value: Any) -> str:
         """Text that data carries in both languages (``zh``, ``en``), in one, or as a list of these."""
@@ -85,6 +87,16 @@ class Text:
     def unit_word(self, unit: str | None) -> str:
         """A target's unit in this language (days, tonnes); symbols stay as they are."""
         return "" if unit is None else self.word("unit", unit)
+
+    def goal(self, row: Mapping[str, Any], *, unit: bool = False) -> str:
+        """What a target asks: at least, at most, about, a rise or a fall."""
+        name = _COMPARISONS.get(row["comparison"])
+        if name is None or row["limit"] is None:
+            return NOTHING
+        if name in ("increase", "decrease") and not row["limit"]:
+            return self(f"compare.any.{name}")
+        amount = plain(row["limit"]) + (f" {self.unit_word(row['unit'])}" if unit else "")
+        return self(f"compare.{name}", limit=amount)
 
     def count(self, number: int | None) -> str:
         """A whole number with thousands set apart."""

@@ -51,7 +51,7 @@ def table(
         sort=sort,
         down=down,
         rows=rows,
-        editions=views.editions_of(rows),
+        editions=views.editions(result, chosen),
         limits=views.editions_of(item for row in rows for item in row["items"].values()),
     )
 
@@ -134,6 +134,7 @@ def place(
     code: str,
     year: int | None = None,
     dust: str = "out",
+    every: bool = False,
 ) -> Response:
     """One place: the calendar of its days, its months, its statistics against the limits."""
     result = site.open(request)
@@ -150,7 +151,8 @@ def place(
         year=chosen,
         years=views.years(result, code),
         dust=dust,
-        calendar=views.calendar(result, code, chosen),
+        calendar=views.calendar(result, code, chosen, every=every),
+        every=every,
         dusty=views.dust_days(result, code),
         months=views.by_month(result, code, chosen, dust),
         statistics=views.evaluation(result, Period.year(chosen), dust, code),

@@ -34,8 +34,9 @@ def plan_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response
     columns = ("article", "id", "title", "status", "due", "lead", "evidence", "missing")
     rows = [
         {"article": article["number"], "id": task["id"], "title": words.of(task["title"] or task["id"]),
-         "status": words.word("task", task["status"]), "due": task["due"], "lead": words.of(task["lead"] or []),
-         "evidence": words.of(task["evidence"] or []), "missing": words.of(task["missing"] or [])}
+         "status": words.word("task", task["status"]), "due": task["due"], "lead": words.of(task["lead"]),
+         "evidence": words.of([e["title"] for e in task["evidence"]]),
+         "missing": words.of([e["title"] for e in task["evidence"] if not e["have"]])}
         for article in views.articles_of(result) for task in article["tasks"]
     ]  # fmt: skip
     return site.sheet(request, "plan", {c: words(f"column.{c}") for c in columns}, rows)

@@ -1,0 +1,142 @@
+"""The current run of a workspace, and reading its files: pure, cached per run, rows as dictionaries.
+
+The keys of a row are the column names of contract 0002; a missing number is None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+
+from qinglan.core.errors import NotFound
+from qinglan.flow import workspace as opened
+from qinglan.store import runs
+
+Row = dict[str, Any]
+
+DUST = ("in", "out")
+
+
+class NoRun(NotFound):
+    """The workspace holds no finished run yet."""
+
+
+class Workspace(Protocol):
+    """What a view needs of an opened workspace."""
+
+    @property
+    def home(self) -> Path:
+        """The folder that holds ``results/``."""
+
+    def loads(self) -> list[Row]:
+        """Loads, newest first."""
+
+    def rejects(self) -> list[Row]:
+        """Rows set aside, counted by load, code and reason."""
+
+    def station_hours(self, dataset: str, station: str, day: date) -> list[Row]:
+        """Rows of `hours`, `checked` or `flags` of a station's statistical day."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The current run as a page sees it."""
+
+    folder: Path
+    stamp: int
+    verdict: Mapping[str, Any]
+
+    @property
+    def run_id(self) -> str:
+        """Identity of the run."""
+        return str(self.verdict["run"]["id"])
+
+    @property
+    def key(self) -> str:
+        """Changes when the run or its files change: the seed of every page's ETag."""
+        return f"{self.run_id}-{self.stamp:x}"
+
+    def has(self, table: str) -> bool:
+        """Whether the run wrote this table."""
+        return (self.folder / f"{table}.parquet").exists()
+
+    def columns(self, table: str) -> tuple[str, ...]:
+        """Column names of a table; empty when the run did not write it."""
+        return _columns(str(self.folder / f"{table}.parquet"), self.stamp) if self.has(table) else ()
+
+    def rows(self, table: str, where: str = "true", order: str = "all", **values: Any) -> list[Row]:
+        """Rows of a table under a condition whose ``$name`` parameters are given by keyword."""
+        if not self.has(table):
+            return []
+        path = str(self.folder / f"{table}.parquet")
+        sql = f"select * from read_parquet($path_) where {where} order by {order}"
+        return [dict(row) for row in _query(path, self.stamp, sql, tuple(sorted(values.items())))]
+
+
+def current(workspace: Workspace) -> Result:
+    """The run that the registry names as current; NoRun (with what to do) when there is none yet.
+
+    A bare folder of results, without a registry, shows its newest run.
+    """
+    path = _current_verdict(workspace)
+    if path is None:
+        raise NoRun(f"{workspace.home} holds no run yet.", remedy="Run `qinglan run`.")
+    stamp = path.stat().st_mtime_ns
+    return Result(path.parent, stamp, _verdict(str(path), stamp))
+
+
+def _current_verdict(workspace: Workspace) -> Path | None:
+    folder = workspace.home / "results"
+    if isinstance(workspace, opened.Workspace):
+        named = runs.current_run(workspace.registry, "run")
+        path = folder / named["run_id"] / "verdict.json" if named else None
+        return path if path is not None and path.is_file() else None
+    found = [(path.stat().st_mtime_ns, path) for path in folder.glob("*/verdict.json")]
+    return max(found)[1] if found else None
+
+
+@lru_cache(maxsize=16)
+def _verdict(path: str, stamp: int) -> Mapping[str, Any]:
+    """A parsed verdict; `stamp` only keys the cache."""
+    loaded: Mapping[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+    return loaded
+
+
+@lru_cache(maxsize=1)
+def _engine() -> duckdb.DuckDBPyConnection:
+    """One in-memory engine for the process; each query takes its own cursor."""
+    return duckdb.connect(config={"threads": 2})
+
+
+def _clean(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
+
+
+@lru_cache(maxsize=512)
+def _query(path: str, stamp: int, sql: str, values: tuple[tuple[str, Any], ...]) -> tuple[Row, ...]:
+    """Run one read; `stamp` only keys the cache."""
+    cursor = _engine().cursor()
+    try:
+        cursor.execute(sql, {"path_": path, **dict(values)})
+        names = [column[0] for column in cursor.description or ()]
+        return tuple({n: _clean(v) for n, v in zip(names, row, strict=True)} for row in cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+@lru_cache(maxsize=64)
+def _columns(path: str, stamp: int) -> tuple[str, ...]:
+    cursor = _engine().cursor()
+    try:
+        cursor.execute("select * from read_parquet($path_) limit 0", {"path_": path})
+        return tuple(column[0] for column in cursor.description or ())
+    finally:
+        cursor.close()
