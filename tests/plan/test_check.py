@@ -32,6 +32,44 @@ FAULTS = [
 ]  # fmt: skip
 
 
+# The same for the references between files, which the grammar of one file cannot see.
+LINKS = [
+    ("tasks/07-area.yaml", "[ecology, transport, water]", "[ecology, ecology, water]", "names 'ecology' 2 times"),
+    ("tasks/07-area.yaml", "id: straw-use}", "id: site-video}", "targets[straw-use]: is proved by no task"),
+    ("targets.yaml", "2024-08-31: {value: 8", "2024-05-31: {value: 8", "is before the issue 2024-06-28"),
+    ("targets.yaml", "    better: higher\n", "", "compares 'about' without tolerance and better"),
+    ("targets.yaml", "    ledger: boilers\n", "", "judged_by 'ledger' without ledger"),
+    ("targets.yaml", "    ledger: coal-use\n", "    ledger: coal\n", "names unknown ledger 'coal'"),
+    ("targets.yaml", 'comparison: "<="\n    unit: 个', 'comparison: "increase"\n    unit: 个', "without baseline"),
+    ("targets.yaml", 'scope: {places: ["630223"], ', "scope: {", "targets[bridge-power-xining].scope: is empty"),
+    ("targets.yaml", "- name: pooled", "- name: dust_out", "has variant 'dust_out' twice"),
+    ("targets.yaml", "      item: pm2_5\n", "", "has statistic 'mean' and item None"),
+    ("targets.yaml", "    judged_by: reported\n", "    judged_by: air\n", "judged_by 'air' without air"),
+    ("targets.yaml", "article: 30\n", "article: 40\n", "targets[inventories-2025].article: 40"),
+    ("tasks/08-reduction.yaml", "done_when: {zh: 储罐部件登记, en: tank parts registered}", "", "has no done_when"),
+    ("tasks/07-area.yaml", ", value: 0, unit: \"%\"", "", "belong to a reported_value, all three"),
+    ("tasks/06-transport.yaml", "        cadence: once\n", "", "cadence 'continuous' and deadline '2025"),
+    ("tasks/12-duty.yaml", 'due_each: "12-31"', 'due_each: "31"', "has cadence 'annual' and due_each '31'"),
+    ("tasks/12-duty.yaml", "article: 38\n", "article: 83\n", "names unknown article 83"),
+    ("articles.yaml", "    chapter: 10\n", "    chapter: 11\n", "articles[34]: is in unknown chapter 11"),
+    ("plan.yaml", "end: 2025-12-31}", "end: 2023-12-31}", "ends 2023-12-31 before it starts 2024-06-28"),
+    ("evidence.yaml", "{id: hours,", "{id: fire-points,", "datasets[fire-points]: occurs 2 times"),
+]  # fmt: skip
+
+
+def test_every_broken_reference_is_listed_at_once(tmp_path):
+    copy = tmp_path / "pack"
+    shutil.copytree(plan_folder("qinghai-2024"), copy)
+    for name, old, new, _ in LINKS:
+        file = copy / name
+        text = file.read_text(encoding="utf-8")
+        assert old in text, (name, old)
+        file.write_text(text.replace(old, new, 1), encoding="utf-8")
+    listed = "\n".join(str(p) for p in check_plan(copy))
+    assert [expected for *_, expected in LINKS if expected not in listed] == []
+    assert "articles[38]: has no task" in listed  # its duty went to article 83
+
+
 def _corrupt(tmp_path):
     copy = tmp_path / "pack"
     shutil.copytree(plan_folder("qinghai-2024"), copy)

@@ -104,6 +104,7 @@ def test_a_missed_year_is_overdue_until_its_evidence_is_filed():
     state = task_state(PLAN.task(name), {}, [late], date(2025, 3, 1))
     assert (state.status, state.open_cycle) == ("in_progress", "2025")
     assert status(name, date(2025, 3, 1), records=[filed(name, date(2025, 2, 1))]) == "overdue"  # counts for 2025
+    assert status(name, PAST, records=[filed(name, date(2024, 12, 31))]) == "overdue"  # not for 2025 as well
     both = [filed(name, date(2024, 11, 1)), filed(name, date(2025, 11, 1))]
     assert status(name, date(2024, 12, 1), records=both) == "done"
     assert status(name, END, records=both) == "done"

@@ -132,7 +132,7 @@ def due_before(task: Task, as_of: date) -> date | None:
     if task.cadence not in RECURRING or coming is None:
         return None
     due = _due_in(task, *_months_on(coming.year, coming.month, -MONTHS[task.cadence]))
-    return due if task.starts <= due < as_of else None
+    return due if due >= task.starts else None
 
 
 def cycle_of(task: Task, due: date) -> str:
