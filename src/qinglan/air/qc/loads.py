@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from functools import reduce
-from operator import or_
 from typing import Any
 
 import ibis
 from ibis.expr import types as ir
 
-from qinglan.air.qc.rows import flag_rows, text
+from qinglan.air.qc.rows import flags_of, long_form, text
 from qinglan.core.names import INVALID, VALID
 from qinglan.core.rulebook import RuleBook
 
@@ -42,14 +40,17 @@ def duplicates(hours: ir.Table, items: Sequence[str]) -> ir.Table:
     rows = _gathered(hours, items)
     parts = []
     for item in items:
-        high, low = rows[item], rows[f"least_{item}"]
-        conflict = text(rows.copies, " 份, ", low, " … ", high, ": 重复且不一致 / copies differ")
-        agree = text(rows.copies, " 份: 重复但一致, 保留一份 / equal copies, one kept")
-        parts += [
-            flag_rows(rows, KEY, item, low < high, rule="duplicate", state=INVALID, detail=conflict),
-            flag_rows(rows, KEY, item, low == high, rule="duplicate", state=VALID, detail=agree),
-        ]
-    return ibis.union(*parts)
+        own = rows.filter(rows[item].notnull())
+        parts.append(
+            own.select(*KEY, "copies", item=ibis.literal(item), high=own[item], low=own[f"least_{item}"])
+        )
+    values = ibis.union(*parts)
+    conflict = text(values.copies, " 份, ", values.low, " … ", values.high, ": 重复且不一致 / copies differ")
+    agree = text(values.copies, " 份: 重复但一致, 保留一份 / equal copies, one kept")
+    return ibis.union(
+        flags_of(values, KEY, values.low < values.high, rule="duplicate", state=INVALID, detail=conflict),
+        flags_of(values, KEY, values.low == values.high, rule="duplicate", state=VALID, detail=agree),
+    )
 
 
 def unique_hours(hours: ir.Table, items: Sequence[str]) -> ir.Table:
@@ -100,11 +101,5 @@ def stale(hours: ir.Table, items: Sequence[str], book: RuleBook, *, loads: ir.Ta
 
 
 def _all_items(rows: ir.Table, items: Sequence[str], detail: ir.StringValue) -> ir.Table:
-    rows = rows.mutate(detail=detail)
-    rows = rows.filter(reduce(or_, [rows[i].notnull() for i in items]))
-    return ibis.union(
-        *[
-            flag_rows(rows, KEY, i, rows[i].notnull(), rule="stale", state=INVALID, detail=rows.detail)
-            for i in items
-        ]
-    )
+    values = long_form(rows.mutate(detail=detail), (*KEY, "detail"), items)
+    return flags_of(values, KEY, ibis.literal(True), rule="stale", state=INVALID, detail=values.detail)

@@ -16,7 +16,7 @@ from operator import add, and_, or_
 import ibis
 from ibis.expr import types as ir
 
-from qinglan.air.qc.rows import flag_rows, text
+from qinglan.air.qc.rows import flags_of, long_form, per_item, text
 from qinglan.core.errors import RuleError
 from qinglan.core.names import INVALID, MISSING, VALID
 from qinglan.core.rulebook import RuleBook
@@ -37,10 +37,14 @@ def stuck_lengths(book: RuleBook, item: str) -> list[tuple[float | None, int]]:
     return [(None if bound is None else float(bound), hours) for bound, hours in table]
 
 
-def _needed(value: ir.NumericValue, table: Sequence[tuple[float | None, int]]) -> ir.IntegerValue:
-    cases = [(value <= bound, ibis.literal(hours, "int64")) for bound, hours in table if bound is not None]
-    last = ibis.literal(table[-1][1], "int64")
-    return ibis.cases(*cases, else_=last) if cases else last
+def _needed(runs: ir.Table, items: Sequence[str], book: RuleBook) -> ir.IntegerValue:
+    """Hours that make each line's run a stuck value, by item and value."""
+    cases = []
+    for item in items:
+        for bound, hours in stuck_lengths(book, item):
+            own = runs["item"] == item
+            cases.append((own if bound is None else own & (runs["value"] <= bound), ibis.literal(hours, "int64")))
+    return ibis.cases(*cases)
 
 
 def block_hours(book: RuleBook, items: Sequence[str], rules: Sequence[str]) -> int:
@@ -98,26 +102,15 @@ def _jump(digest: ir.Table, item: str, book: RuleBook) -> ir.BooleanValue:
 
 def _chains(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]) -> ir.Table:
     """Blocks whose chain of equal constant blocks may belong to a long enough run: station, block, item."""
-    long = ibis.union(
-        *[
-            blocks.filter(blocks[f"still_{i}"].notnull() & (blocks[f"still_{i}"] >= 0)).select(
-                "station", "block", clock=blocks.block / size, item=ibis.literal(i), value=blocks[f"still_{i}"]
-            )
-            for i in items
-        ]
-    )
-    chained = _equal_runs(long, ["item", "value"])
+    still = blocks.select("station", "block", clock=blocks.block / size, **{i: blocks[f"still_{i}"] for i in items})
+    chained = _equal_runs(long_form(still, ("station", "block", "clock"), items), ["item", "value"])
     # The run may reach into both neighbours of its chain, though not fill them.
     longest = chained.run * size + 2 * (size - 1)
     enough = []
-    for item in items:
-        own = chained.item == item
-        if "stuck" in rules:
-            enough.append(
-                own & (chained.value > 0) & (longest >= _needed(chained.value, stuck_lengths(book, item)))
-            )
-        if "zero_run" in rules:
-            enough.append(own & (chained.value == 0) & (longest >= int(book.number("zero.run"))))
+    if "stuck" in rules:
+        enough.append((chained["value"] > 0) & (longest >= _needed(chained, items, book)))
+    if "zero_run" in rules:
+        enough.append((chained["value"] == 0) & (longest >= int(book.number("zero.run"))))
     return chained.filter(reduce(or_, enough)).select("station", "item", "block")
 
 
@@ -156,39 +149,29 @@ def _equal_runs(rows: ir.Table, by: Sequence[str]) -> ir.Table:
 
 
 def _single_runs(near: ir.Table, items: Sequence[str], book: RuleBook, rules: Sequence[str]) -> list[ir.Table]:
-    long = ibis.union(
-        *[
-            near.filter((near[f"run_{i}"] == 1) & near[i].notnull() & (near[i] >= 0)).select(
-                *KEY, "clock", item=ibis.literal(i), value=near[i]
-            )
-            for i in items
-        ]
-    )
-    runs = _equal_runs(long, ["item", "value"])
+    where = {i: (near[f"run_{i}"] == 1) & (near[i] >= 0) for i in items}
+    runs = _equal_runs(long_form(near, (*KEY, "clock"), items, where), ["item", "value"])
+    value = runs["value"]
     flags: list[ir.Table] = []
-    for item in items:
-        own = runs.item == item
-        if "stuck" in rules:
-            condition = own & (runs.value > 0) & (runs.run >= _needed(runs.value, stuck_lengths(book, item)))
-            detail = text(runs.value, " x ", runs.run, " h: 连续不变 / stuck value")
-            flags.append(flag_rows(runs, KEY, item, condition, rule="stuck", state=INVALID, detail=detail))
-        if "zero_run" in rules:
-            condition = own & (runs.value == 0) & (runs.run >= int(book.number("zero.run")))
-            detail = text("0 x ", runs.run, " h: 连续为零 / zeros in a row")
-            flags.append(flag_rows(runs, KEY, item, condition, rule="zero_run", state=MISSING, detail=detail))
+    if "stuck" in rules:
+        condition = (value > 0) & (runs.run >= _needed(runs, items, book))
+        detail = text(value, " x ", runs.run, " h: 连续不变 / stuck value")
+        flags.append(flags_of(runs, KEY, condition, rule="stuck", state=INVALID, detail=detail))
+    if "zero_run" in rules:
+        condition = (value == 0) & (runs.run >= int(book.number("zero.run")))
+        detail = text("0 x ", runs.run, " h: 连续为零 / zeros in a row")
+        flags.append(flags_of(runs, KEY, condition, rule="zero_run", state=MISSING, detail=detail))
     return flags
 
 
 def _frozen(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Table]:
     present = reduce(add, [near[i].notnull().cast("int8") for i in items])
     rows = near.filter((near.frozen == 1) & (present >= int(book.number("frozen.items"))))
-    runs = _equal_runs(rows, list(items))
-    detail = text(runs.run, " h: 整行重复 / whole row repeated")
-    long_enough = runs.run >= int(book.number("frozen.hours"))
-    return [
-        flag_rows(runs, KEY, i, long_enough & runs[i].notnull(), rule="frozen", state=INVALID, detail=detail)
-        for i in items
-    ]
+    runs = _equal_runs(rows.select(*KEY, "clock", *items), list(items))
+    long = runs.filter(runs.run >= int(book.number("frozen.hours")))
+    values = long_form(long, (*KEY, "run"), items)
+    detail = text(values.run, " h: 整行重复 / whole row repeated")
+    return [flags_of(values, KEY, ibis.literal(True), rule="frozen", state=INVALID, detail=detail)]
 
 
 def _spikes(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Table]:
@@ -199,28 +182,28 @@ def _spikes(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Tab
         around |= {f"p_{item}": rows[item].lag(1).over(order), f"n_{item}": rows[item].lead(1).over(order)}
     rows = rows.mutate(**around)
     rows = rows.filter((rows.before == rows.clock - 1) & (rows.after == rows.clock + 1))
-    partner = {"pm10": "pm2_5", "pm2_5": "pm10"}
+    # Two instruments that jump together saw real air: fireworks, a fire, a gust of dust.
     joint = float(book.number("spike.partner_factor"))
-    state = VALID if book.option("spike") == "review" else INVALID
-    flags = []
+    partner = {"pm10": "pm2_5", "pm2_5": "pm10"}
+    parts = []
     for item in items:
-        factor, departure = _spike_size(book, item)
-        value, prior, following = rows[item], rows[f"p_{item}"], rows[f"n_{item}"]
-        upper, lower = ibis.greatest(prior, following), ibis.least(prior, following)
-        condition = (prior.notnull() & following.notnull()) & (
-            ((value - upper > departure) & (value > factor * upper))
-            | ((lower - value > departure) & (lower > factor * value))
-        )
-        other = partner.get(item)
+        other, shared = partner.get(item), ibis.literal(False)
         if other in items:
-            # Two instruments that jump together saw real air: fireworks, a fire, a gust of dust.
-            shared = (rows[other] > joint * ibis.greatest(rows[f"p_{other}"], rows[f"n_{other}"])) & (
-                value > upper
-            )
-            condition = condition & ~shared.fill_null(False)
-        detail = text(prior, " → ", value, " → ", following, ": 单小时突变 / one-hour spike")
-        flags.append(flag_rows(rows, KEY, item, condition, rule="spike", state=state, detail=detail))
-    return flags
+            shared = rows[other] > joint * ibis.greatest(rows[f"p_{other}"], rows[f"n_{other}"])
+        own = rows.filter(rows[item].notnull() & rows[f"p_{item}"].notnull() & rows[f"n_{item}"].notnull())
+        columns = {"value": own[item], "prior": own[f"p_{item}"], "following": own[f"n_{item}"]}
+        parts.append(own.select(*KEY, item=ibis.literal(item), shared=shared.fill_null(False), **columns))
+    values = ibis.union(*parts)
+    factor, departure = (
+        per_item(values["item"], {i: _spike_size(book, i)[k] for i in items}) for k in (0, 1)
+    )
+    value = values["value"]
+    upper, lower = ibis.greatest(values.prior, values.following), ibis.least(values.prior, values.following)
+    up = (value - upper > departure) & (value > factor * upper) & ~values.shared
+    down = (lower - value > departure) & (lower > factor * value)
+    detail = text(values.prior, " → ", value, " → ", values.following, ": 单小时突变 / one-hour spike")
+    state = VALID if book.option("spike") == "review" else INVALID
+    return [flags_of(values, KEY, up | down, rule="spike", state=state, detail=detail)]
 
 
 def check_runs(hours: ir.Table, items: Sequence[str], book: RuleBook, rules: Sequence[str]) -> ir.Table | None:

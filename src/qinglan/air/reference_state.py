@@ -1,0 +1,397 @@
+"""The state a concentration is reported in: conversion, and an audit that finds series in the wrong one.
+
+Gases are reported at a reference temperature and pressure, particles at the reference or at the actual state of the
+air; which, the ``gb3095`` rule book says on a date (``reference_state.*``). For an ideal gas mass per volume goes with
+``p / T``:
+
+    C(T2, p2) = C(T1, p1) * (p2 / T2) / (p1 / T1)
+
+so the change of 2018 multiplies gases by 273.15 / 298.15 = 0.9162, and particles of a station at 2,260 m by about
+0.75: an unnoticed mistake of that size decides about attainment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, TypeVar
+
+import numpy as np
+from ibis.expr import types as ir
+from numpy.typing import NDArray
+
+from qinglan.core.errors import UsageError
+from qinglan.core.names import quantity
+from qinglan.core.rulebook import RuleBook
+
+Array = NDArray[Any]
+N = TypeVar("N", float, Array, ir.NumericValue)
+
+ZERO_CELSIUS = 273.15  # K
+
+# International Standard Atmosphere, ISO 2533:1975: sea level and the lapse of the troposphere.
+_ISA_TEMPERATURE, _ISA_PRESSURE, _ISA_LAPSE, _ISA_EXPONENT = 288.15, 1013.25, 0.0065, 5.255880
+
+
+def standard_pressure(altitude: float) -> float:
+    """Pressure of the standard atmosphere at an altitude [m] up to 11,000 m [hPa] (ISO 2533:1975).
+
+    >>> round(standard_pressure(0), 2), round(standard_pressure(2000), 1), round(standard_pressure(4000), 1)
+    (1013.25, 795.0, 616.4)
+    """
+    if not -1000 <= altitude <= 11000:
+        raise UsageError(f"altitude {altitude} m is outside the troposphere.", remedy="Give metres above sea level.")
+    return float(_ISA_PRESSURE * (1 - _ISA_LAPSE * altitude / _ISA_TEMPERATURE) ** _ISA_EXPONENT)
+
+
+def standard_temperature(altitude: float) -> float:
+    """Temperature of the standard atmosphere at an altitude [m] up to 11,000 m [K] (ISO 2533:1975)."""
+    return _ISA_TEMPERATURE - _ISA_LAPSE * altitude
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A temperature [K] and a pressure [hPa] that a volume of air is stated at."""
+
+    temperature: float
+    pressure: float
+
+    def __post_init__(self) -> None:
+        if not 150 < self.temperature < 400 or not 200 < self.pressure < 1200:
+            raise UsageError(
+                f"state {self.temperature} K, {self.pressure} hPa is not outdoor air.",
+                remedy="Give kelvin (°C + 273.15) and hPa (kPa x 10).",
+            )
+
+    @classmethod
+    def actual(
+        cls, *, altitude: float | None = None, pressure: float | None = None, celsius: float | None = None
+    ) -> State:
+        """State of the air at a station: measured where given, else the standard atmosphere at its altitude."""
+        if altitude is None and (pressure is None or celsius is None):
+            raise UsageError("the actual state needs the altitude, or both pressure and temperature.")
+        height = 0.0 if altitude is None else altitude
+        return cls(
+            standard_temperature(height) if celsius is None else celsius + ZERO_CELSIUS,
+            standard_pressure(height) if pressure is None else pressure,
+        )
+
+
+def factor(source: State, target: State) -> float:
+    """What a concentration at `source` is multiplied by to stand at `target`.
+
+    >>> round(factor(State(273.15, 1013.25), State(298.15, 1013.25)), 4)
+    0.9161
+    """
+    return (target.pressure / target.temperature) / (source.pressure / source.temperature)
+
+
+def convert(value: N, source: State, target: State) -> N:
+    """A concentration, an array or a column expression moved from one state to another; missing stays missing."""
+    return value * factor(source, target)
+
+
+def actual_factor(temperature: N, pressure: N, reference: State) -> N:
+    """Factor from the reference state to the actual state of each hour, over arrays or column expressions.
+
+    temperature : air temperature [°C]; pressure : station pressure [hPa]
+
+    Divide by it to go back.
+    """
+    return (pressure / (temperature + ZERO_CELSIUS)) * (reference.temperature / reference.pressure)
+
+
+def gas_state(book: RuleBook) -> State:
+    """The reference state of gases on the book's date (``gb3095``)."""
+    return State(
+        float(book.number("reference_state.gas.temperature")), float(book.number("reference_state.gas.pressure"))
+    )
+
+
+def reported_state(item: str, book: RuleBook, station: State) -> State:
+    """The state an item must be reported in on the book's date, at a station whose air is in `station`."""
+    if quantity(item).gas or book.get("reference_state.particle").value == "reference":
+        return gas_state(book)
+    return station
+
+
+def between_books(item: str, old: RuleBook, new: RuleBook, station: State) -> float:
+    """Factor that makes a value reported under `old` comparable with values under `new`.
+
+    This is how a series from before 2018-09 joins the years after; where re-issued values exist, use those.
+    """
+    return factor(reported_state(item, old, station), reported_state(item, new, station))
+
+
+# ---- audit -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """A stretch of a series that seems to be reported in another state than the rule's.
+
+    factor : reported over expected; 1.09 for gases left at 273.15 K, 1.3 for particles left at the reference state
+    explanation : ``gas_old_state``, ``gas_new_state``, ``particle_reference``, ``particle_actual``: what was reported
+        where the rule asked for the other, or ``unexplained``
+    confidence : 0..1, from the t of the step and the closeness to the explanation
+    """
+
+    station: str
+    item: str
+    start: date
+    end: date
+    factor: float
+    expected: float
+    explanation: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class AuditScreen:
+    """How the audit searches; our own screen.
+
+    min_days : shortest stretch [d]
+    min_step : smallest |ln factor| that is looked for; below it neighbours differ anyway
+    t : least t value of a step, from weekly blocks
+    closeness : largest |ln(found) - ln(explained)| that counts as explained
+    """
+
+    min_days: int = 60
+    min_step: float = 0.05
+    t: float = 5.0
+    closeness: float = 0.04
+
+
+def audit(
+    days: Array,
+    series: Mapping[str, Mapping[str, Array]],
+    candidates: Mapping[str, Mapping[str, Mapping[str, float]]],
+    screen: AuditScreen | None = None,
+) -> list[Suspicion]:
+    """Find stations whose level against their neighbours steps by the factor of a wrong state.
+
+    For each station the daily log-ratio to the median of the others is cut where its mean changes most (binary
+    segmentation, steps judged by weekly means, the station's own yearly cycle taken out when there are three years).
+    A stretch that departs from the station's longest stretch is compared with the factors a wrong state would give
+    there. Items that share a state (all gases, all particles) are also looked at together: their common step stands
+    out where the single ones drown in noise. A series that is wrong throughout has no step; :func:`levels` compares
+    stations in space.
+
+    Parameters
+    ----------
+    days : (n,) datetime64[D], ascending without gaps
+    series : item -> station -> (n,) daily values, NaN where missing; three stations or more
+    candidates : item -> station -> explanation -> factor (see :func:`explanations`)
+
+    Returns
+    -------
+    list of Suspicion, surest first; `item` joins the names of items that stepped together by ``,``
+    """
+    screen = screen or AuditScreen()
+    ratios = {item: _ratios(own) for item, own in series.items()}
+    groups: list[tuple[str, ...]] = [(item,) for item in series]
+    for gas in (True, False):
+        together = tuple(i for i in series if quantity(i).gas is gas)
+        groups += [together] if len(together) > 1 else []
+    found: list[Suspicion] = []
+    for group in groups:
+        for station in series[group[0]]:
+            rows = [r for i in group if (r := ratios[i].get(station)) is not None]
+            if len(rows) == len(group):
+                known = candidates.get(group[0], {}).get(station, {})
+                found += _steps(days, _mean_of_rows(rows), station, ",".join(group), known, screen)
+    return sorted(found, key=lambda s: -s.confidence)
+
+
+def _ratios(own: Mapping[str, Array]) -> dict[str, Array]:
+    """Station -> daily log-ratio to the median of the other stations."""
+    names = list(own)
+    if len(names) < 3:
+        return {}
+    logs = np.array([_logs(own[s]) for s in names])
+    return {s: logs[k] - _median(np.delete(logs, k, axis=0)) for k, s in enumerate(names)}
+
+
+def _mean_of_rows(rows: Sequence[Array]) -> Array:
+    """Mean over items of the departures of a day from each item's own mean; a day needs all items."""
+    return np.mean([r - np.nanmean(r) if np.any(~np.isnan(r)) else r for r in rows], axis=0)
+
+
+def explanations(item: str, altitude: float, old: State, new: State) -> dict[str, float]:
+    """Factors by which a wrong state shows in an item at an altitude: reported over expected.
+
+    >>> e = explanations("pm10", 2260, State(273.15, 1013.25), State(298.15, 1013.25))
+    >>> {k: round(v, 3) for k, v in e.items()}
+    {'particle_reference': 1.318, 'particle_actual': 0.759, 'particle_new_reference': 1.208}
+    """
+    if quantity(item).gas:
+        return {"gas_old_state": factor(new, old), "gas_new_state": factor(old, new)}
+    here = State.actual(altitude=altitude)
+    return {
+        "particle_reference": factor(here, old),
+        "particle_actual": factor(old, here),
+        "particle_new_reference": factor(here, new),
+    }
+
+
+def _logs(values: Array) -> Array:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(values > 0, np.log(values), np.nan)
+
+
+def _median(rows: Array) -> Array:
+    """Median over stations per day; NaN where fewer than two have a value."""
+    enough = np.count_nonzero(~np.isnan(rows), axis=0) >= 2
+    out = np.full(rows.shape[1], np.nan)
+    if enough.any():
+        out[enough] = np.nanmedian(rows[:, enough], axis=0)
+    return out
+
+
+def _weekly(ratio: Array) -> Array:
+    """Means of weeks, one value per week; days of one week are not independent."""
+    weeks = -(-ratio.size // 7)
+    padded = np.full(weeks * 7, np.nan)
+    padded[: ratio.size] = ratio
+    table = padded.reshape(weeks, 7)
+    count = np.count_nonzero(~np.isnan(table), axis=1)
+    out = np.full(weeks, np.nan)
+    out[count >= 3] = np.nanmean(table[count >= 3], axis=1)
+    return out
+
+
+def _best_cut(weeks: Array, low: int, high: int, least: int) -> tuple[float, int]:
+    """Largest |t| of a step inside [low, high) and its place; (0, -1) without room."""
+    x = weeks[low:high]
+    ok = ~np.isnan(x)
+    filled, count = np.where(ok, x, 0.0), np.cumsum(ok)
+    total, square = np.cumsum(filled), np.cumsum(filled**2)
+    cut = np.arange(least, x.size - least + 1)
+    if cut.size == 0:
+        return 0.0, -1
+    n1 = count[cut - 1]
+    n2 = count[-1] - n1
+    keep = (n1 >= 4) & (n2 >= 4)
+    if not keep.any():
+        return 0.0, -1
+    cut, n1, n2 = cut[keep], n1[keep], n2[keep]
+    s1, q1 = total[cut - 1], square[cut - 1]
+    m1, m2 = s1 / n1, (total[-1] - s1) / n2
+    within = q1 - n1 * m1**2 + (square[-1] - q1) - n2 * m2**2
+    spread = np.sqrt(np.maximum(within, 1e-12) / (n1 + n2 - 2) * (1 / n1 + 1 / n2))
+    t = np.abs(m1 - m2) / spread
+    best = int(np.argmax(t))
+    return float(t[best]), low + int(cut[best])
+
+
+def _segments(weeks: Array, screen: AuditScreen) -> list[tuple[int, int, float]]:
+    """Binary segmentation: stretches (low, high) and the t of the weaker of their edges."""
+    least = max(4, screen.min_days // 7)
+    cuts: dict[int, float] = {}
+    todo = [(0, weeks.size)]
+    while todo:
+        low, high = todo.pop()
+        t, cut = _best_cut(weeks, low, high, least)
+        step = 0.0 if cut < 0 else abs(float(np.nanmean(weeks[low:cut]) - np.nanmean(weeks[cut:high])))
+        if t >= screen.t and step >= screen.min_step / 2:
+            cuts[cut] = t
+            todo += [(low, cut), (cut, high)]
+    edges = [0, *sorted(cuts), weeks.size]
+    return [
+        (low, high, min(cuts.get(low, np.inf), cuts.get(high, np.inf)))
+        for low, high in zip(edges, edges[1:], strict=False)
+    ]
+
+
+def _steps(
+    days: Array,
+    ratio: Array,
+    station: str,
+    item: str,
+    candidates: Mapping[str, float],
+    screen: AuditScreen,
+) -> list[Suspicion]:
+    weeks = _deseasoned(_weekly(ratio), days)
+    if np.count_nonzero(~np.isnan(weeks)) < 8:
+        return []
+    parts = _segments(weeks, screen)
+    level = [float(np.nanmean(weeks[a:b])) for a, b, _ in parts]
+    usual = level[int(np.argmax([b - a for a, b, _ in parts]))]
+    found = []
+    for (low, high, t), mean in zip(parts, level, strict=True):
+        step = mean - usual
+        if abs(step) < screen.min_step:
+            continue
+        name, expected = _nearest(step, candidates, screen)
+        first, last = days[low * 7], days[min(high * 7, days.size) - 1]
+        found.append(
+            Suspicion(
+                station,
+                item,
+                first.astype(object),
+                last.astype(object),
+                float(np.exp(step)),
+                expected,
+                name,
+                _confidence(t, step, expected, screen),
+            )
+        )
+    return found
+
+
+def _deseasoned(weeks: Array, days: Array) -> Array:
+    """Take out the station's own yearly cycle against its neighbours when three or more years allow it."""
+    start = days[0].astype(object)
+    week_of_year = np.array([(start + timedelta(days=7 * i)).timetuple().tm_yday // 28 for i in range(weeks.size)])
+    if weeks.size < 3 * 52:
+        return weeks
+    out = weeks.copy()
+    year = np.array([(start + timedelta(days=7 * i)).year for i in range(weeks.size)])
+    with np.errstate(invalid="ignore"):
+        centred = out - np.array([np.nanmean(out[year == y]) if np.any(~np.isnan(out[year == y])) else 0 for y in year])
+    for k in np.unique(week_of_year):
+        part = centred[week_of_year == k]
+        if np.any(~np.isnan(part)):
+            out[week_of_year == k] -= np.nanmedian(part)
+    return out
+
+
+def _nearest(step: float, candidates: Mapping[str, float], screen: AuditScreen) -> tuple[str, float]:
+    """Explanation whose factor is nearest to the step, ``unexplained`` when none is close."""
+    best = min(candidates.items(), key=lambda kv: abs(np.log(kv[1]) - step), default=None)
+    if best is None or abs(np.log(best[1]) - step) > max(screen.closeness, 0.25 * abs(np.log(best[1]))):
+        return "unexplained", float("nan")
+    return best[0], float(best[1])
+
+
+def _confidence(t: float, step: float, expected: float, screen: AuditScreen) -> float:
+    strength = 1.0 if np.isinf(t) else t / (t + screen.t)
+    if np.isnan(expected):
+        return round(0.3 * strength, 2)
+    return round(float(strength * np.exp(-abs(np.log(expected) - step) / (2 * screen.closeness))), 2)
+
+
+def levels(
+    means: Mapping[str, float], altitudes: Mapping[str, float], pairs: Sequence[tuple[str, str]]
+) -> list[tuple[str, str, float, float]]:
+    """Compare co-located or near stations in space: pairs whose ratio is that of reference over actual state.
+
+    Parameters
+    ----------
+    means : station -> mean of a particle item over the same days
+    pairs : stations that should read alike
+
+    Returns
+    -------
+    list of (station that reads high, its partner, ratio found, ratio that the reference state would give)
+    """
+    old = State(ZERO_CELSIUS, _ISA_PRESSURE)
+    found = []
+    for one, other in pairs:
+        high, low = (one, other) if means[one] >= means[other] else (other, one)
+        ratio = means[high] / means[low]
+        expected = factor(State.actual(altitude=altitudes[high]), old)
+        if abs(np.log(ratio) - np.log(expected)) < abs(np.log(ratio)) / 2:
+            found.append((high, low, ratio, expected))
+    return found
