@@ -1,7 +1,7 @@
 """What instruments and clerks do to true values, and the record of every change.
 
 Each episode is one row of the truth: station, item, first and last hour (UTC ends, both included), kind, and the
-original values of those hours in order, so that a repair can be scored.
+true values of those hours in order, so that a repair can be scored and faults that overlap undone in any order.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ ORDER = ("stuck", "spike", "zero", "drift", "pm_swap", "stale", "gap", "outage",
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One episode of one item: hours `low` up to `high` (not included) and what stood there."""
+    """One episode of one item: hours `low` up to `high` (not included) and their true values."""
 
     item: str
     low: int
@@ -52,16 +52,16 @@ class Reported:
     """A station's hours as reported: values per item (NaN is missing), and rows that came twice."""
 
     def __init__(self, true: dict[str, Array]) -> None:
+        self.true = true
         self.values = {item: true[item].copy() for item in HOURLY_ITEMS}
         self.absent = np.zeros(true["so2"].size, dtype=bool)  # no row at all
         self.twice: list[tuple[int, float]] = []  # hour and what the second copy adds to PM10
         self.changes: list[Change] = []
 
     def change(self, item: str, low: int, high: int, kind: str, new: Array | float) -> None:
-        """Overwrite hours of an item and remember what stood there."""
-        series = self.values[item]
-        self.changes.append(Change(item, low, high, kind, series[low:high].copy()))
-        series[low:high] = new
+        """Overwrite hours of an item and remember the true values, whatever stood there meanwhile."""
+        self.changes.append(Change(item, low, high, kind, self.true[item][low:high]))
+        self.values[item][low:high] = new
 
 
 def rounded(true: dict[str, Array]) -> dict[str, Array]:
@@ -155,7 +155,7 @@ def _episode(kind: str, out: Reported, item: str, low: int, high: int, size: flo
     else:
         same = size < 0.5
         out.twice += [(i, 0.0 if same else float(np.ceil(8 * size))) for i in range(low, high)]
-        out.changes.append(Change("pm10", low, high, kind, out.values["pm10"][low:high].copy()))
+        out.changes.append(Change("pm10", low, high, kind, out.true["pm10"][low:high]))
 
 
 def _pinned_tables(site: Site, out: Reported, parameters: Parameters, calendar: Calendar) -> None:
