@@ -71,7 +71,9 @@ def by_rules(periods: Iterable[Period], options: Options) -> list[tuple[Rules, l
         return tuple((book.edition, book.valid_from.isoformat()) for book in pair[0].books())
 
     ordered = sorted(judged, key=texts)
-    return [(group[0][0], [p for _, p in group]) for _, found in groupby(ordered, texts) for group in [list(found)]]
+    return [
+        (group[0][0], [p for _, p in group]) for _, found in groupby(ordered, texts) for group in [list(found)]
+    ]
 
 
 def compute_days(

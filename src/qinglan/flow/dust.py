@@ -17,7 +17,17 @@ from qinglan.flow.air_results import AirTables
 from qinglan.flow.workspace import Workspace
 from qinglan.store import decisions
 
-_EVIDENCE = ("resolution", "hours", "observed", "base_pm10", "peak_pm10", "peak_factor", "least_ratio", "rule", "ended_by")
+_EVIDENCE = (
+    "resolution",
+    "hours",
+    "observed",
+    "base_pm10",
+    "peak_pm10",
+    "peak_factor",
+    "least_ratio",
+    "rule",
+    "ended_by",
+)
 
 
 def propose(workspace: Workspace, air: AirTables, book: RuleBook) -> int:
@@ -30,8 +40,7 @@ def propose(workspace: Workspace, air: AirTables, book: RuleBook) -> int:
     reported = air["place_days"].filter(lambda t: t.source == "reported")
     found.append(dust.detect_days(reported.select("place", "day", "pm10", "pm2_5"), book=book))
     new = [row for table in found for row in table.to_pyarrow().to_pylist() if row["id"] not in known]
-    for row in new:
-        decisions.record_dust_event(workspace.registry, _proposal(row, book), who="qinglan")
+    decisions.record_dust_events(workspace.registry, [_proposal(row, book) for row in new], who="qinglan")
     return len(new)
 
 

@@ -391,5 +391,10 @@ def retry_rejects(
     return RetryReport(repaired, still, tuple(lost), (report,))
 
 
+def open_rejects(workspace: Workspace) -> list[dict[str, Any]]:
+    """Rejects that nobody has settled yet, oldest first."""
+    return loads.rejects(workspace.registry)
+
+
 def _mark(reject: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(reject[name] for name in ("source", "line", "code", "field", "value"))

@@ -59,8 +59,11 @@ def air_tables(
     options: Options | None = None,
     periods: Sequence[Period] | None = None,
     progress: Progress = _silent,
+    review: Callable[[Workspace], None] | None = None,
 ) -> tuple[AirTables, date, list[Period]]:
     """Everything the air room says of a workspace up to a day (by default the last day of data).
+
+    review : called between the proposing of dust events and their use, for a reviewer who is a program.
 
     Raises NotFound when the lake holds no observations.
     """
@@ -79,6 +82,8 @@ def air_tables(
     air_results.compute_days(air, *tables, register, rules, as_of)
     progress("dust")
     dust.propose(workspace, air, rules.dust)
+    if review is not None:
+        review(workspace)
     dust.apply_confirmed(workspace, air)
     progress("daily index")
     air_results.compute_aqi(air, as_of, chosen)
@@ -126,11 +131,13 @@ def run(
     options: Options | None = None,
     who: str = "qinglan",
     progress: Progress = _silent,
+    review: Callable[[Workspace], None] | None = None,
 ) -> Verdict:
     """Judge the workspace's plan and make the result the current one."""
     plan = load_plan(workspace.settings.plan)
+    wanted = _periods(workspace, plan, as_of)
     air, as_of, periods = air_tables(
-        workspace, as_of, options=options, periods=_periods(workspace, plan, as_of), progress=progress
+        workspace, as_of, options=options, periods=wanted, progress=progress, review=review
     )
     try:
         progress("ranking")
@@ -188,7 +195,10 @@ def _keep_extras(workspace: Workspace, air: AirTables, as_of: date, options: Opt
     names = parts[0].columns
     air.keep("hourly_aqi", parts[0].union(parts[1].select(*names)))
     air.tables["stations"] = register
-    events = [{**e, "evidence": json.dumps(e["evidence"], default=str)} for e in decisions.dust_events(workspace.registry)]
+    events = [
+        {**e, "evidence": json.dumps(e["evidence"], default=str)}
+        for e in decisions.dust_events(workspace.registry)
+    ]
     air.keep("dust_events", ibis.memtable(_event_table(events)))
 
 
@@ -218,7 +228,11 @@ def _content(
             "dust_events": str(len(events)),
         },
         rules=rules.uses(),
-        arguments={"plan": plan.id, "as_of": as_of.isoformat(), "options": {k: dict(v) for k, v in options.items()}},
+        arguments={
+            "plan": plan.id,
+            "as_of": as_of.isoformat(),
+            "options": {k: dict(v) for k, v in options.items()},
+        },
     )
     judged = judged_targets(workspace, plan, air, as_of, options)
     filed = _filed(workspace, as_of)
@@ -232,7 +246,9 @@ def _content(
         "articles": articles_verdict(plan, states),
         "departments": {d.id: d.title.as_dict() for d in plan.departments.values()},
         "places": _place_rows(workspace, air, as_of),
-        "dust": {state: sum(e["status"] == state for e in events) for state in ("proposed", "confirmed", "rejected")},
+        "dust": {
+            state: sum(e["status"] == state for e in events) for state in ("proposed", "confirmed", "rejected")
+        },
         "control": quality.control(workspace, on=as_of).as_dict(),
     }
 
@@ -292,7 +308,9 @@ def _measured(
     years = [Period.year(y) for y in range(goal.period.end.year - 9, as_of.year + 1)]
     found = [(p, rows.figure(places, p, main)) for p in years if p.end <= as_of]
     series = [
-        {"period": p.label, "value": float(f.value), "data_valid": f.data_valid} for p, f in found if f.value is not None
+        {"period": p.label, "value": float(f.value), "data_valid": f.data_valid}
+        for p, f in found
+        if f.value is not None
     ]
     ahead = outlook(air, target, places, goal, as_of, rules_on(as_of, options))
     made = Measured(
@@ -312,31 +330,30 @@ def _measured(
 
 def _filed(workspace: Workspace, as_of: date) -> list[EvidenceRecord]:
     """Evidence that was filed for tasks, as the plan room reads it."""
-    found = []
-    for row in decisions.task_evidence(workspace.registry, as_of=as_of):
-        detail: dict[str, Any] = {}
-        found.append(
-            EvidenceRecord(
-                task=row["task_id"],
-                item=int(detail.get("item", 0)),
-                ref=row["reference"],
-                on=row["as_of"],
-                source=row["source"],
-                by=row["by"],
-                cycle=detail.get("cycle", ""),
-                satisfied=bool(detail.get("satisfied", True)),
-                value=detail.get("value"),
-                unit=detail.get("unit", ""),
-            )
+    return [
+        EvidenceRecord(
+            task=row["task_id"],
+            item=row["item"],
+            ref=row["reference"],
+            on=row["as_of"],
+            source=row["source"],
+            by=row["by"],
+            cycle=row["cycle"],
+            satisfied=row["satisfied"],
+            value=row["value"],
+            unit=row["unit"],
         )
-    return found
+        for row in decisions.task_evidence(workspace.registry, as_of=as_of)
+    ]
 
 
 def _place_rows(workspace: Workspace, air: AirTables, as_of: date) -> list[dict[str, Any]]:
     """The latest evaluated year (else the longest period) of each place with its ranking, dust out."""
     summary, ranking = air["summary"], air["ranking"]
     labels = set(air.con.to_pyarrow(summary.select("period").distinct())["period"].to_pylist())
-    newest = max((Period.parse(label) for label in labels), key=lambda p: (p.end <= as_of, p.days >= 365, p.end, p.days))
+    newest = max(
+        (Period.parse(label) for label in labels), key=lambda p: (p.end <= as_of, p.days >= 365, p.end, p.days)
+    )
     chosen = summary.filter((summary.period == newest.label) & (summary.dust == "out"))
     ranks = ranking.filter((ranking.period == newest.label) & (ranking.dust == "out"))
     ranks = ranks.select("place", "rank", "field", "previous_index", "change_percent", "change_rank")
@@ -364,7 +381,9 @@ def _write(workspace: Workspace, air: AirTables, content: Mapping[str, Any]) -> 
     for name in WRITTEN:
         if name in air.tables:
             air.con.to_parquet(air[name], draft / f"{name}.parquet")
-    (draft / "verdict.json").write_text(json.dumps(content, ensure_ascii=False, indent=1, default=str), encoding="utf-8")
+    (draft / "verdict.json").write_text(
+        json.dumps(content, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
+    )
     shutil.rmtree(folder, ignore_errors=True)
     draft.rename(folder)
     return folder

@@ -5,7 +5,7 @@ A later row about the same thing takes its place; the earlier one stays as histo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -77,14 +77,32 @@ def record_dust_event(registry: Registry, row: Mapping[str, Any], *, who: str, a
     row : `place`, `start`, `end` (UTC hour ends, both included, with zone), `removal`, `status`, `reason`,
         `evidence` (JSON), `rule_version`; `id` is made from place and start when it is not given.
     """
+    return record_dust_events(registry, [row], who=who, at=at)[0]
+
+
+def record_dust_events(
+    registry: Registry, rows: Iterable[Mapping[str, Any]], *, who: str, at: datetime | None = None
+) -> list[str]:
+    """:func:`record_dust_event` for many, all or none."""
+    now = moment(at)
+    made = [_dust_version(row, who, now) for row in rows]
+    with registry.begin() as con:
+        if made:
+            con.execute(insert(schema.dust_events), made)
+        for event in made:
+            detail = {"status": event["status"], "reason": event["reason"], "removal": event["removal"]}
+            append_event(con, f"dust.{event['status']}", event["id"], detail, who=who, at=now)
+    return [str(event["id"]) for event in made]
+
+
+def _dust_version(row: Mapping[str, Any], who: str, now: datetime) -> dict[str, Any]:
     if row["status"] not in DUST_STATES:
         raise UnknownName("state of a dust event", row["status"], DUST_STATES)
     if row["end"] < row["start"]:
         raise UsageError(f"dust event of {row['place']} ends {row['end']} before it starts {row['start']}.")
     if row["status"] != PROPOSED:
         _need(reason=row.get("reason", ""), who=who)
-    now = moment(at)
-    made = {
+    return {
         "id": row.get("id") or f"{row['place']}-{row['start']:%Y%m%dT%H}",
         **{name: row[name] for name in ("place", "start", "end", "removal", "status")},
         "reviewer": "" if row["status"] == PROPOSED else who,
@@ -93,11 +111,6 @@ def record_dust_event(registry: Registry, row: Mapping[str, Any], *, who: str, a
         "rule_version": row.get("rule_version", ""),
         "at": now,
     }
-    with registry.begin() as con:
-        con.execute(insert(schema.dust_events).values(**made))
-        detail = {"status": made["status"], "reason": made["reason"], "removal": made["removal"]}
-        append_event(con, f"dust.{made['status']}", made["id"], detail, who=who, at=now)
-    return str(made["id"])
 
 
 def review_dust_event(
@@ -144,11 +157,14 @@ def reported_values(registry: Registry, *, as_of: date | None = None, history: b
 def add_evidence(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> None:
     """Enter a piece of evidence for a task.
 
-    row : `task_id`, `kind`, `reference`, `as_of` (date), `source`; `hash` of the document when there is one.
+    row : `task_id`, `kind`, `reference`, `as_of` (date), `source`; `item` of the task's evidence list, `cycle`,
+        `satisfied`, `value` and `unit` of a reported value, `hash` of the document, where there is one.
     """
     _need(task_id=row["task_id"], kind=row["kind"], reference=row["reference"], source=row["source"], who=who)
     now = moment(at)
     made = {name: row[name] for name in ("task_id", "kind", "reference", "as_of", "source")}
+    made |= {"item": 0, "cycle": "", "satisfied": True, "value": None, "unit": ""}
+    made |= {name: row[name] for name in ("item", "cycle", "satisfied", "value", "unit") if name in row}
     with registry.begin() as con:
         con.execute(insert(schema.task_evidence).values(**made, hash=row.get("hash", ""), by=who, at=now))
         detail = {"kind": row["kind"], "reference": row["reference"]}

@@ -12,6 +12,7 @@ from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow.views.result import DUST, Result, Row
 from qinglan.plan.places import load_places
+from qinglan.plan.rules import load_book
 
 #: Columns that a table of places may be sorted by; an item sorts by its leading statistic.
 SORTABLE = (
@@ -88,11 +89,21 @@ def evaluation(result: Result, period: Period, dust: str, code: str | None = Non
     return result.rows("evaluation", f"{where} and place = $place", period=period.label, dust=dust, place=code)
 
 
-def leading(rows: Iterable[Row]) -> dict[str, dict[str, Row]]:
-    """By place and item the one row a table shows: the mean, or the percentile of an item that has no mean."""
+@lru_cache(maxsize=256)
+def leading_statistics(on: date) -> dict[str, str]:
+    """The one statistic of each item that tables show: what the city ranking of that day takes (mean, p95, p90)."""
+    book = load_book("ranking", on)
+    taken = {item: book.get(f"item.{item}").value for item in DAILY_ITEMS}
+    return {item: taken[item] if taken[item] == "mean" else f"p{taken[item]}" for item in DAILY_ITEMS}
+
+
+def leading(rows: Iterable[Row], on: date) -> dict[str, dict[str, Row]]:
+    """By place and item the one row of `evaluation` that a table shows."""
+    taken = leading_statistics(on)
     table: dict[str, dict[str, Row]] = {}
-    for row in sorted(rows, key=lambda r: (r["statistic"] != "mean", r["statistic"])):
-        table.setdefault(row["place"], {}).setdefault(row["item"], row)
+    for row in rows:
+        if taken.get(row["item"]) == row["statistic"]:
+            table.setdefault(row["place"], {})[row["item"]] = row
     return table
 
 
@@ -109,7 +120,7 @@ def prefectures(result: Result, period: Period, dust: str, sort: str = "rank", d
     values = {"period": period.label, "dust": dust}
     where = "period = $period and dust = $dust"
     ranks = {row["place"]: row for row in result.rows("ranking", where, **values)}
-    items = leading(evaluation(result, period, dust))
+    items = leading(evaluation(result, period, dust), period.end)
     known = places(result)
     table = [
         {**ranks.get(row["place"], {}), **row, **known[row["place"]], "items": items.get(row["place"], {})}
@@ -138,7 +149,7 @@ def summary(result: Result, period: Period, code: str) -> dict[str, Row]:
 
 def year_limits(result: Result, code: str, year: int, dust: str) -> dict[str, float | None]:
     """The limit that each item's leading statistic is held against in a year."""
-    rows = leading(evaluation(result, Period.year(year), dust, code)).get(code, {})
+    rows = leading(evaluation(result, Period.year(year), dust, code), date(year, 12, 31)).get(code, {})
     return {item: rows[item]["limit"] if item in rows else None for item in DAILY_ITEMS}
 
 
@@ -204,7 +215,9 @@ def by_month(result: Result, code: str, year: int, dust: str) -> dict[str, list[
     """The leading statistic of each item for the twelve months of a year; None for a month not evaluated."""
     series: dict[str, list[tuple[int, Row | None]]] = {item: [] for item in DAILY_ITEMS}
     for month in range(1, 13):
-        rows = leading(evaluation(result, Period.month(year, month), dust, code)).get(code, {})
+        rows = leading(evaluation(result, Period.month(year, month), dust, code), date(year, month, 1)).get(
+            code, {}
+        )
         for item in DAILY_ITEMS:
             series[item].append((month, rows.get(item)))
     return series

@@ -125,9 +125,8 @@ def _query(path: str, stamp: int, sql: str, values: tuple[tuple[str, Any], ...])
     """Run one read; `stamp` only keys the cache."""
     cursor = _engine().cursor()
     try:
-        cursor.execute(sql, {"path_": path, **dict(values)})
-        names = [column[0] for column in cursor.description or ()]
-        return tuple({n: _clean(v) for n, v in zip(names, row, strict=True)} for row in cursor.fetchall())
+        table = cursor.sql(sql, params={"path_": path, **dict(values)}).to_arrow_table()
+        return tuple({name: _clean(value) for name, value in row.items()} for row in table.to_pylist())
     finally:
         cursor.close()
 

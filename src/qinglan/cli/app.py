@@ -1,0 +1,392 @@
+"""The commands. Each is thin: read arguments, call one flow, print."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qinglan import __version__
+from qinglan.cli import plan_commands, verdicts
+from qinglan.cli.output import Shell, options_of
+from qinglan.core.clock import Period, day_and_hour, from_day_and_hour, today
+from qinglan.core.errors import QinglanError, UsageError
+from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS, quantity
+
+app = typer.Typer(
+    name="qinglan",
+    help="青蓝：空气质量行动计划运行系统。Qinglan runs an air-quality action plan.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(plan_commands.app, name="plan")
+
+Paths = Annotated[list[Path], typer.Argument(help="文件、文件夹或压缩包 / files, folders or zip archives")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", help="规则选项 BOOK.OPTION=CHOICE / a rule option, may be repeated")
+]
+Who = Annotated[str, typer.Option("--by", help="谁决定的 / who decides")]
+AsOf = Annotated[str | None, typer.Option("--as-of", help="截止日 YYYY-MM-DD / last day to look at")]
+
+
+@app.callback()
+def common(
+    context: typer.Context,
+    home: Annotated[
+        Path, typer.Option("--home", envvar="QINGLAN_HOME", help="工作区文件夹 / workspace folder")
+    ] = Path("qinglan-data"),
+    lang: Annotated[str, typer.Option("--lang", envvar="QINGLAN_LANG", help="zh 或 en / zh or en")] = "zh",
+    as_json: Annotated[bool, typer.Option("--json", help="输出JSON / print JSON")] = False,
+) -> None:
+    """青蓝：从原始小时数据到行动计划的判定。From raw hours to the verdict on the plan."""
+    if lang not in ("zh", "en"):
+        raise UsageError(f"language {lang!r} is not known.", remedy="Choose zh or en.")
+    context.obj = Shell(home, lang, as_json)
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as cause:
+        raise UsageError(f"cannot read date {text!r}.", remedy="Write YYYY-MM-DD.") from cause
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _open(shell: Shell) -> Any:
+    from qinglan.flow.workspace import open_workspace
+
+    return open_workspace(shell.home)
+
+
+@app.command()
+def version(context: typer.Context) -> None:
+    """版本。Version."""
+    shell: Shell = context.obj
+    shell.give({"qinglan": __version__}) if shell.as_json else shell.out.print(f"qinglan {__version__}")
+
+
+@app.command()
+def init(
+    context: typer.Context,
+    plan: Annotated[str, typer.Option(help="行动计划包 / plan pack")] = "qinghai-2024",
+    place: Annotated[str, typer.Option(help="本单位行政区划代码 / division code of the office")] = "630000",
+    stations: Annotated[
+        str, typer.Option(help="初始站点登记：qinghai 或 none / first station register")
+    ] = "qinghai",
+    simulated: Annotated[
+        bool, typer.Option("--simulated", help="模拟数据工作区 / a workspace of invented data")
+    ] = False,
+) -> None:
+    """建立工作区。Make a workspace: settings, lake, registry, first stations."""
+    from qinglan.flow.setup import make_workspace
+
+    shell: Shell = context.obj
+    workspace, registered = make_workspace(
+        shell.home, plan, place, None if stations == "none" else stations, simulated
+    )
+    if shell.as_json:
+        shell.give({"home": str(workspace.home), "plan": plan, "place": place, "stations": registered})
+    else:
+        shell.out.print(
+            shell.say(
+                f"工作区已建立：{workspace.home}（计划 {plan}，登记站点 {registered} 个）。下一步：qinglan ingest LAYOUT PATH…",
+                f"Workspace ready: {workspace.home} (plan {plan}, {registered} stations). Next: qinglan ingest LAYOUT PATH...",
+            )
+        )
+
+
+@app.command()
+def layouts(context: typer.Context) -> None:
+    """可读的数据布局。The layouts that `ingest` reads."""
+    from qinglan.flow.sources import layouts as known
+
+    shell: Shell = context.obj
+    infos = [layout.LAYOUT for layout in known().values()]
+    if shell.as_json:
+        shell.give(
+            [{"name": i.name, "zh": i.title_zh, "en": i.title_en, "options": dict(i.options)} for i in infos]
+        )
+        return
+    rows = [
+        (
+            i.name,
+            shell.say(i.title_zh, i.title_en),
+            ", ".join(i.extensions),
+            f"{i.convention.label}, UTC{i.convention.utc_offset:+g}",
+            ", ".join(i.options),
+        )
+        for i in infos
+    ]
+    heads = shell.say("布局 内容 扩展名 时标 选项", "layout content files hour-label options").split()
+    shell.table("", [(h, "left") for h in heads], rows)
+
+
+@app.command()
+def ingest(
+    context: typer.Context,
+    layout: Annotated[str, typer.Argument(help="布局名，或 auto / a layout's name, or auto")],
+    paths: Paths,
+    option: Annotated[
+        list[str] | None, typer.Option("--option", "-o", help="布局选项 NAME=VALUE / of the layout")
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="空单元格清除原值 / empty cells erase values")
+    ] = False,
+) -> None:
+    """把数据装入工作区：重复装入不改变任何内容。Load files; loading twice changes nothing."""
+    from qinglan.flow.ingest import ingest as load
+    from qinglan.flow.sources import guess_layout
+
+    shell: Shell = context.obj
+    chosen = {}
+    for text in option or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"cannot read option {text!r}.", remedy="Write NAME=VALUE.")
+        chosen[name] = value
+    workspace = _open(shell)
+    name = guess_layout(paths[0]) if layout == "auto" else layout
+    seen = [0]
+
+    def progress(at: Any) -> None:
+        if at.done != seen[0] and (at.done % max(1, at.files // 20) == 0 or at.done == at.files):
+            shell.progress(f"{at.done}/{at.files} {at.name} ({at.rows:,})")
+            seen[0] = at.done
+
+    report = load(workspace, name, paths, options=chosen, progress=progress, replace=replace)
+    shell.give(report.as_dict()) if shell.as_json else verdicts.print_load(shell, report)
+    if report.total("accepted") == 0 and any(f.status == "failed" for f in report.files):
+        raise typer.Exit(1)
+
+
+@app.command()
+def rejects(
+    context: typer.Context,
+    retry: Annotated[
+        str | None, typer.Option(help="重读该批次的问题行 / read the rejects of this load again")
+    ] = None,
+    limit: Annotated[int, typer.Option(help="列出行数 / rows to list")] = 20,
+) -> None:
+    """被搁置的行：原因与处理办法。Rows set aside, why, and what to do."""
+    shell: Shell = context.obj
+    verdicts.print_rejects(shell, _open(shell), retry, limit)
+
+
+@app.command()
+def qc(context: typer.Context, as_of: AsOf = None) -> None:
+    """自动质控：按规则标记，不改动原值。Flag the hours; reported values are never edited."""
+    from qinglan.flow import quality
+    from qinglan.flow.run import data_span
+
+    shell: Shell = context.obj
+    workspace = _open(shell)
+    report = quality.control(workspace, on=_day(as_of) or data_span(workspace)[1])
+    shell.give(report.as_dict()) if shell.as_json else verdicts.print_control(shell, report)
+
+
+@app.command()
+def overrule(
+    context: typer.Context,
+    station: str,
+    day: Annotated[str, typer.Argument(help="统计日 YYYY-MM-DD / statistical day")],
+    hour: Annotated[int, typer.Argument(help="小时标签1–24（时段末） / hour label, the hour's end")],
+    item: str,
+    decision: Annotated[str, typer.Argument(help="keep 或 reject / keep or reject")],
+    reason: Annotated[str, typer.Option(help="理由（必填） / why")],
+    rule: Annotated[str, typer.Option(help="规则名，* 为全部 / which rule")] = "*",
+    by: Who = "",
+) -> None:
+    """人工裁定质控标记。A person's word against (or beside) a flag."""
+    from qinglan.flow.decide import overrule_flag
+
+    shell: Shell = context.obj
+    time = from_day_and_hour(_day(day) or date.min, hour)
+    overrule_flag(_open(shell), station, time, item, rule, decision, reason=reason, who=by or getpass.getuser())
+    shell.give({"decided": decision}) if shell.as_json else shell.out.print(shell.say("已记录。", "Recorded."))
+
+
+@app.command()
+def dust(
+    context: typer.Context,
+    action: Annotated[str, typer.Argument(help="list、confirm 或 reject / list, confirm or reject")] = "list",
+    event: Annotated[str, typer.Argument(help="事件编号 / id of the event")] = "",
+    place: Annotated[str | None, typer.Option(help="地区 / place")] = None,
+    status: Annotated[str | None, typer.Option(help="proposed、confirmed、rejected")] = None,
+    reason: Annotated[str, typer.Option(help="理由 / why")] = "",
+    by: Who = "",
+) -> None:
+    """沙尘事件：列出、确认或否决。Dust events: list, confirm, reject."""
+    from qinglan.flow.decide import dust_events, review_dust
+
+    shell: Shell = context.obj
+    workspace = _open(shell)
+    words = {"confirm": "confirmed", "reject": "rejected"}
+    if action in words:
+        review_dust(workspace, event, words[action], reason=reason, who=by or getpass.getuser())
+    elif action != "list":
+        raise UsageError(f"cannot {action!r} a dust event.", remedy="Choose list, confirm or reject.")
+    found = dust_events(workspace, status, place)
+    shell.give(found) if shell.as_json else verdicts.print_dust(shell, workspace, found)
+
+
+@app.command()
+def aqi(
+    context: typer.Context,
+    so2: float | None = None,
+    no2: float | None = None,
+    co: Annotated[float | None, typer.Option(help="mg/m³")] = None,
+    o3: Annotated[
+        float | None, typer.Option(help="日最大8小时，或--hourly时的1小时 / MDA8, or the hour with --hourly")
+    ] = None,
+    pm10: float | None = None,
+    pm2_5: Annotated[float | None, typer.Option("--pm2_5", "--pm25")] = None,
+    on: Annotated[str | None, typer.Option(help="按该日期有效的标准 / by the standard of this date")] = None,
+    hourly: Annotated[bool, typer.Option("--hourly", help="小时值 / values of an hour")] = False,
+    place: Annotated[
+        str | None, typer.Option(help="查某地某日（取自工作区） / a place's days from the workspace")
+    ] = None,
+    day: Annotated[str | None, typer.Option(help="日期或时段 / a day or period for --place")] = None,
+    settings: Settings = None,
+) -> None:
+    """AQI：按日期取标准，计算给定浓度，或查询某地日值。The index of given values, or of a place's days."""
+    shell: Shell = context.obj
+    if place is not None:
+        verdicts.print_place_days(shell, _open(shell), place, day)
+        return
+    from qinglan.flow.calculate import index_of
+
+    given = {"so2": so2, "no2": no2, "co": co, ("o3" if hourly else "mda8"): o3, "pm10": pm10, "pm2_5": pm2_5}
+    values = {name: value for name, value in given.items() if value is not None}
+    found = index_of(values, _day(on) or today(_now()), hourly=hourly, options=options_of(settings or []))
+    shell.give(found) if shell.as_json else verdicts.print_index(
+        shell, found, HOURLY_ITEMS if hourly else DAILY_ITEMS
+    )
+
+
+@app.command()
+def assess(
+    context: typer.Context,
+    period: Annotated[str, typer.Argument(help="2025、2025-03、2025Q1、2025H1 或 起..止 / a period")],
+    place: Annotated[list[str] | None, typer.Option(help="地区，可重复 / a place, may be repeated")] = None,
+    settings: Settings = None,
+) -> None:
+    """评价：浓度、百分位、达标、优良率、综合指数。Evaluate places over a period."""
+    from qinglan.flow.assess import assess as judge
+
+    shell: Shell = context.obj
+    found = judge(_open(shell), Period.parse(period), place, options_of(settings or []), shell.progress)
+    shell.give(found) if shell.as_json else verdicts.print_assessment(shell, found)
+
+
+@app.command()
+def rank(
+    context: typer.Context,
+    period: Annotated[str, typer.Argument(help="时段 / a period")],
+    among: Annotated[str, typer.Option(help="prefectures、counties 或 all")] = "prefectures",
+    dust_removed: Annotated[bool, typer.Option("--dust-out/--dust-in", help="扣除沙尘 / dust removed")] = True,
+    top: Annotated[int, typer.Option(help="列出前几名，0为全部 / rows to list, 0 for all")] = 0,
+    settings: Settings = None,
+) -> None:
+    """排名：综合指数与同比。Rank places by the composite index, with the change against last year."""
+    from qinglan.flow.assess import rank as order
+
+    shell: Shell = context.obj
+    dusty = "out" if dust_removed else "in"
+    found = order(_open(shell), Period.parse(period), among, dusty, options_of(settings or []), shell.progress)
+    shell.give(found) if shell.as_json else verdicts.print_ranking(shell, found, top)
+
+
+@app.command()
+def rules(
+    context: typer.Context,
+    on: Annotated[str | None, typer.Option(help="日期 / date")] = None,
+) -> None:
+    """某日有效的标准与选项。The rule books in force on a date, and their options."""
+    from qinglan.flow.assess import rule_uses
+
+    shell: Shell = context.obj
+    found = rule_uses(_day(on) or today(_now()))
+    if shell.as_json:
+        shell.give(found)
+        return
+    rows = [(b["book"], b["edition"], b["valid_from"], "") for b in found]
+    heads = shell.say("规则书 现行文本 起 选项", "book text-in-force from option").split()
+    made = []
+    for row, book in zip(rows, found, strict=True):
+        made.append(row)
+        made += [
+            ("", "", "", f"{o['name']} = {o['choice']}  ({', '.join(o['choices'])})") for o in book["options"]
+        ]
+    shell.table("", [(h, "left") for h in heads], made)
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    demo: Annotated[bool, typer.Option("--demo", help="先建立模拟青海 / simulate the province first")] = False,
+    as_of: AsOf = None,
+    settings: Settings = None,
+) -> None:
+    """主任务：从原始小时到计划判定。From raw hours to the verdict on the plan."""
+    from qinglan.flow.run import run as judge
+
+    shell: Shell = context.obj
+    reviewer = None
+    if demo:
+        from qinglan.flow.demo import confirm_known_dust, prepare
+
+        prepare(shell.home, shell.progress)
+        reviewer = confirm_known_dust
+    verdict = judge(
+        _open(shell),
+        now=_now(),
+        as_of=_day(as_of),
+        options=options_of(settings or []),
+        progress=shell.progress,
+        review=reviewer,
+    )
+    shell.give(verdict.content) if shell.as_json else verdicts.print_verdict(shell, verdict)
+
+
+@app.command()
+def serve(
+    context: typer.Context,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+) -> None:
+    """控制台。Serve the console."""
+    from qinglan.web import serve as start
+
+    shell: Shell = context.obj
+    _open(shell)
+    shell.err.print(
+        shell.say(f"控制台：http://{host}:{port} （Ctrl+C 停止）", f"Console: http://{host}:{port} (Ctrl+C stops)")
+    )
+    start(shell.home, host, port)
+
+
+def main() -> None:
+    """Entry point: our own errors become one line and an exit code (2 for usage, 1 otherwise)."""
+    try:
+        app()
+    except QinglanError as error:
+        if "--json" in sys.argv:
+            Shell(Path(), as_json=True).give(
+                {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+            )
+        else:
+            Shell(Path()).err.print(f"[bold red]×[/bold red] {error}", markup=True)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+__all__ = ["app", "day_and_hour", "main", "quantity"]

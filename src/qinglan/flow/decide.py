@@ -1,0 +1,93 @@
+"""What people decide and report, checked by the plan and the rules before it is written down."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Any
+
+from qinglan.core.errors import NotFound, UnknownName
+from qinglan.core.names import HOURLY_ITEMS
+from qinglan.flow.workspace import Workspace
+from qinglan.plan.judge import Reported, accept_reported
+from qinglan.plan.pack import load_plan
+from qinglan.plan.tasks import EvidenceRecord, accept_record
+from qinglan.store import decisions
+
+Row = dict[str, Any]
+
+
+def overrule_flag(
+    workspace: Workspace,
+    station: str,
+    time: datetime,
+    item: str,
+    rule: str,
+    decision: str,
+    *,
+    reason: str,
+    who: str,
+) -> None:
+    """Keep or reject one value against (or beside) an automatic rule; `rule` may be ``*`` for all rules."""
+    if item not in HOURLY_ITEMS:
+        raise UnknownName("item", item, HOURLY_ITEMS)
+    row = {"station": station, "time": time, "item": item, "rule": rule, "decision": decision, "reason": reason}
+    decisions.decide_flag(workspace.registry, **row, who=who)
+
+
+def dust_events(workspace: Workspace, status: str | None = None, place: str | None = None) -> list[Row]:
+    """Dust events in their newest version, by start."""
+    found = decisions.dust_events(workspace.registry, status=status)
+    code = None if place is None else workspace.place_of(place)
+    if place is not None and code is None:
+        raise UnknownName("place", place)
+    return sorted((e for e in found if code is None or e["place"] == code), key=lambda e: (e["start"], e["place"]))
+
+
+def review_dust(workspace: Workspace, event: str, status: str, *, reason: str, who: str) -> None:
+    """Confirm or reject a dust event."""
+    decisions.review_dust_event(workspace.registry, event, status, reason=reason, who=who)
+
+
+def report_value(
+    workspace: Workspace, target: str, value: float, unit: str, as_of: date, source: str, *, who: str, today: date
+) -> None:
+    """Enter what an office reports for a target; UsageError names every fault (unit, future date, source)."""
+    plan = load_plan(workspace.settings.plan)
+    taken = accept_reported(plan, Reported(target, value, unit, as_of, source, who), today)
+    row = {"target_id": taken.target, "value": taken.value, "unit": taken.unit, "as_of": as_of, "source": source}
+    decisions.report_value(workspace.registry, row, who=who)
+
+
+def file_evidence(workspace: Workspace, record: EvidenceRecord, *, today: date) -> None:
+    """File a piece of evidence for a task; UsageError names every fault."""
+    plan = load_plan(workspace.settings.plan)
+    taken = accept_record(plan, record, today)
+    kind = plan.task(taken.task).evidence[taken.item].type
+    row = {
+        "task_id": taken.task,
+        "kind": kind,
+        "item": taken.item,
+        "cycle": taken.cycle,
+        "satisfied": taken.satisfied,
+        "value": taken.value,
+        "unit": taken.unit,
+        "reference": taken.ref,
+        "as_of": taken.on,
+        "source": taken.source,
+    }
+    decisions.add_evidence(workspace.registry, row, who=taken.by)
+
+
+def place_code(workspace: Workspace, name: str) -> str:
+    """Division code of a place by code, name or alias; UnknownName otherwise."""
+    code = workspace.place_of(name)
+    if code is None:
+        raise UnknownName("place", name)
+    return code
+
+
+def require_rows(rows: list[Row], what: str) -> list[Row]:
+    """The rows, or NotFound when there are none."""
+    if not rows:
+        raise NotFound(f"there is no {what}.")
+    return rows

@@ -1,0 +1,23 @@
+"""Making a workspace with a first station register."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+from qinglan.flow.workspace import Settings, Workspace, init
+from qinglan.plan.pack import load_plan
+from qinglan.plan.places import load_places, load_stations
+
+
+def make_workspace(
+    home: Path, plan: str, place: str, stations: str | None, simulated: bool = False
+) -> tuple[Workspace, int]:
+    """Initialise a home folder for a plan and a place; returns it with the number of stations registered.
+
+    Raises UnknownName or ContentError for a plan, place or station set that is not there.
+    """
+    load_plan(plan)
+    code = load_places()[place].place
+    rows = [] if stations is None else [asdict(s) | {"aliases": list(s.aliases)} for s in load_stations(stations)]
+    return init(home, Settings(plan=plan, place=code, simulated=simulated), stations=rows), len(rows)
