@@ -139,20 +139,30 @@ def test_lookup_by_code_name_alias_and_city(registry: Registry) -> None:
 
 def test_the_newest_decision_on_a_flag_is_in_force(registry: Registry) -> None:
     key = {"station": "1480A", "time": AT, "item": "pm10", "rule": "spike"}
-    decisions.decide_flag(registry, key, "keep_value", reason="沙尘，数值属实", who="王")
-    decisions.decide_flag(registry, key, "confirm_flag", reason="仪器校准", who="李")
+    decisions.decide_flag(registry, **key, decision="keep", reason="沙尘，数值属实", who="王")
+    decisions.decide_flag(registry, **key, decision="reject", reason="仪器校准", who="李", at=AT)
     now = decisions.flag_decisions(registry)
-    assert [(d["decision"], d["by"], d["time"]) for d in now] == [("confirm_flag", "李", AT)]
+    assert [(d["decision"], d["by"], d["time"], d["decided_at"]) for d in now] == [("reject", "李", AT, AT)]
     assert len(decisions.flag_decisions(registry, history=True)) == 2
     with pytest.raises(UnknownName, match="perhaps"):
-        decisions.decide_flag(registry, key, "perhaps", reason="x", who="y")
+        decisions.decide_flag(registry, **key, decision="perhaps", reason="x", who="y")
     with pytest.raises(UsageError, match="reason must not be empty"):
-        decisions.decide_flag(registry, key, "keep_value", reason=" ", who="y")
+        decisions.decide_flag(registry, **key, decision="keep", reason=" ", who="y")
+    naive = {**key, "time": AT.replace(tzinfo=None)}
     with pytest.raises(UsageError, match="carries no zone"):
-        decisions.decide_flag(
-            registry, {**key, "time": AT.replace(tzinfo=None)}, "keep_value", reason="x", who="y"
-        )
+        decisions.decide_flag(registry, **naive, decision="keep", reason="x", who="y")
     assert len(events(registry, what="flag.decided")) == 2
+
+
+def test_many_dust_events_enter_together_or_not_at_all(registry: Registry) -> None:
+    row = {"place": "630100", "start": AT, "end": AT, "removal": "hour_removal", "status": "proposed"}
+    late = {**row, "place": "632800", "start": AT + timedelta(hours=1)}
+    with pytest.raises(UsageError, match=r"632800 ends .* before it starts"):
+        decisions.record_dust_events(registry, [row, late], who="detector")
+    assert decisions.dust_events(registry) == []
+    with_time = {**row, "evidence": {"peak_at": AT}}
+    assert decisions.record_dust_events(registry, [with_time], who="detector") == ["630100-20250101T08"]
+    assert decisions.dust_events(registry)[0]["evidence"] == {"peak_at": str(AT)}
 
 
 def test_dust_events_are_reviewed_and_nothing_is_overwritten(registry: Registry) -> None:
@@ -189,7 +199,12 @@ def test_reported_values_and_evidence_carry_source_and_date(registry: Registry) 
     }
     decisions.add_evidence(registry, proof, who="李")
     assert decisions.task_evidence(registry, task_id="t1", as_of=date(2025, 4, 30)) == []
-    assert decisions.task_evidence(registry, task_id="t1")[0]["reference"] == "青环发〔2025〕1号"
+    (filed,) = decisions.task_evidence(registry, task_id="t1")
+    assert filed["reference"] == "青环发〔2025〕1号"
+    assert (filed["item"], filed["cycle"], filed["satisfied"], filed["value"]) == (0, "", True, None)
+    decisions.add_evidence(registry, {**proof, "item": 1, "cycle": "2025Q1", "satisfied": False}, who="李")
+    filed = decisions.task_evidence(registry, task_id="t1")[1]
+    assert (filed["item"], filed["cycle"], filed["satisfied"]) == (1, "2025Q1", False)
 
 
 def test_one_current_run_of_each_kind(registry: Registry) -> None:

@@ -15,11 +15,15 @@ from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.store import schema
 from qinglan.store.registry import Registry, Row, append_event, moment
 
-#: What a person may say of a flag: the value stands although flagged, or the flag stands for good; `invalid`
-#: marks a value that no rule flagged.
-FLAG_DECISIONS = ("keep_value", "confirm_flag", "invalid")
+#: What a person may say of a value: it stands although flagged, or it is invalid whatever the rules say.
+FLAG_DECISIONS = ("keep", "reject")
+#: A decision under this rule speaks about the value, whatever rules flagged it.
+ANY_RULE = "*"
 PROPOSED, CONFIRMED, REJECTED = "proposed", "confirmed", "rejected"
 DUST_STATES = (PROPOSED, CONFIRMED, REJECTED)
+_EVIDENCE_DEFAULTS: Mapping[str, Any] = {
+    "hash": "", "item": 0, "cycle": "", "satisfied": True, "value": None, "unit": "",
+}  # fmt: skip
 
 
 def _need(**texts: str) -> None:
@@ -43,59 +47,72 @@ def _rows(registry: Registry, query: Any) -> list[Row]:
 
 
 def decide_flag(
-    registry: Registry, key: Mapping[str, Any], decision: str, *, reason: str, who: str, at: datetime | None = None
+    registry: Registry,
+    *,
+    station: str,
+    time: datetime,
+    item: str,
+    rule: str,
+    decision: str,
+    reason: str,
+    who: str,
+    at: datetime | None = None,
 ) -> None:
-    """Overrule or confirm a flag.
+    """Keep or reject one value against (or beside) a rule.
 
-    key : `station`, `time` (UTC hour end, with its zone), `item`, `rule` (empty: the value, whatever rule).
+    time : UTC hour end, with its zone. rule : its name, or ``*`` for the value whatever rules flagged it.
+    Raises UnknownName (decision) and UsageError (no reason, nobody named, no zone).
     """
     if decision not in FLAG_DECISIONS:
         raise UnknownName("decision on a flag", decision, FLAG_DECISIONS)
-    _need(reason=reason, who=who)
+    _need(station=station, item=item, rule=rule, reason=reason, who=who)
     now = moment(at)
-    row = {"station": key["station"], "time": key["time"], "item": key["item"], "rule": key.get("rule", "")}
+    row = {"station": station, "time": time, "item": item, "rule": rule, "decision": decision, "reason": reason}
     with registry.begin() as con:
-        con.execute(insert(schema.flag_decisions).values(**row, decision=decision, reason=reason, by=who, at=now))
-        subject = f"{row['station']} {row['time'].isoformat()} {row['item']} {row['rule']}".strip()
+        con.execute(insert(schema.flag_decisions).values(**row, by=who, at=now))
+        subject = f"{station} {time.isoformat()} {item} {rule}"
         append_event(con, "flag.decided", subject, {"decision": decision, "reason": reason}, who=who, at=now)
 
 
 def flag_decisions(registry: Registry, *, history: bool = False) -> list[Row]:
-    """The decision in force for each station, time, item and rule; with `history`, all there ever were."""
+    """The decision in force for each station, time, item and rule; with `history`, all there ever were.
+
+    Columns as quality control takes them: station, time, item, rule, decision, reason, by, `decided_at`.
+    """
     table = schema.flag_decisions
-    query = (
-        select(table).order_by(table.c.id)
-        if history
-        else _newest(table, ("station", "time", "item", "rule"), "id")
-    )
-    return _rows(registry, query)
+    query = select(table).order_by(table.c.id)
+    if not history:
+        query = _newest(table, ("station", "time", "item", "rule"), "id")
+    return [{**row, "decided_at": row["at"]} for row in _rows(registry, query)]
 
 
 def record_dust_event(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> str:
-    """Propose, confirm or reject a dust event, or change its bounds: a new version of it. Returns its id.
-
-    row : `place`, `start`, `end` (UTC hour ends, both included, with zone), `removal`, `status`, `reason`,
-        `evidence` (JSON), `rule_version`; `id` is made from place and start when it is not given.
-    """
+    """One of :func:`record_dust_events`; returns its id."""
     return record_dust_events(registry, [row], who=who, at=at)[0]
 
 
 def record_dust_events(
     registry: Registry, rows: Iterable[Mapping[str, Any]], *, who: str, at: datetime | None = None
 ) -> list[str]:
-    """:func:`record_dust_event` for many, all or none."""
+    """Propose, confirm or reject dust events, or change their bounds: a new version of each. Returns the ids.
+
+    rows : `place`, `start`, `end` (UTC hour ends, both included, with zone), `removal`, `status`, `reason`,
+        `evidence` (JSON), `rule_version`; `id` is made from place and start when it is not given.
+
+    All of them are written or, when one is faulty, none.
+    """
     now = moment(at)
     made = [_dust_version(row, who, now) for row in rows]
     with registry.begin() as con:
         if made:
             con.execute(insert(schema.dust_events), made)
-        for event in made:
-            detail = {"status": event["status"], "reason": event["reason"], "removal": event["removal"]}
-            append_event(con, f"dust.{event['status']}", event["id"], detail, who=who, at=now)
-    return [str(event["id"]) for event in made]
+        for version in made:
+            detail = {name: version[name] for name in ("status", "reason", "removal")}
+            append_event(con, f"dust.{version['status']}", version["id"], detail, who=who, at=now)
+    return [str(version["id"]) for version in made]
 
 
-def _dust_version(row: Mapping[str, Any], who: str, now: datetime) -> dict[str, Any]:
+def _dust_version(row: Mapping[str, Any], who: str, now: datetime) -> Row:
     if row["status"] not in DUST_STATES:
         raise UnknownName("state of a dust event", row["status"], DUST_STATES)
     if row["end"] < row["start"]:
@@ -119,7 +136,7 @@ def review_dust_event(
     """Confirm or reject the newest version of a dust event. NotFound when there is none of that id."""
     found = [e for e in dust_events(registry) if e["id"] == event_id]
     if not found:
-        raise NotFound(f"no dust event {event_id!r}.", remedy="`qinglan qc dust` lists them.")
+        raise NotFound(f"no dust event {event_id!r}.", remedy="The list of dust events shows their ids.")
     record_dust_event(registry, {**found[0], "status": status, "reason": reason}, who=who, at=at)
 
 
@@ -157,17 +174,16 @@ def reported_values(registry: Registry, *, as_of: date | None = None, history: b
 def add_evidence(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> None:
     """Enter a piece of evidence for a task.
 
-    row : `task_id`, `kind`, `reference`, `as_of` (date), `source`; `item` of the task's evidence list, `cycle`,
-        `satisfied`, `value` and `unit` of a reported value, `hash` of the document, where there is one.
+    row : `task_id`, `kind`, `reference`, `as_of` (date), `source`; `hash` of the document when there is one;
+        `item` of the task's evidence list (from 0), `cycle` (a label or empty), `satisfied`, `value` and `unit`.
     """
     _need(task_id=row["task_id"], kind=row["kind"], reference=row["reference"], source=row["source"], who=who)
     now = moment(at)
     made = {name: row[name] for name in ("task_id", "kind", "reference", "as_of", "source")}
-    made |= {"item": 0, "cycle": "", "satisfied": True, "value": None, "unit": ""}
-    made |= {name: row[name] for name in ("item", "cycle", "satisfied", "value", "unit") if name in row}
+    made |= {name: row.get(name, default) for name, default in _EVIDENCE_DEFAULTS.items()}
     with registry.begin() as con:
-        con.execute(insert(schema.task_evidence).values(**made, hash=row.get("hash", ""), by=who, at=now))
-        detail = {"kind": row["kind"], "reference": row["reference"]}
+        con.execute(insert(schema.task_evidence).values(**made, by=who, at=now))
+        detail = {name: made[name] for name in ("kind", "item", "cycle", "reference", "satisfied")}
         append_event(con, "task.evidence", row["task_id"], detail, who=who, at=now)
 
 

@@ -7,6 +7,7 @@ The functions that read and write it are in :mod:`qinglan.store.loads`, :mod:`qi
 from __future__ import annotations
 
 import fcntl
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -112,7 +113,7 @@ def _config() -> Config:
 
 
 def _engine(url: str) -> Engine:
-    engine = create_engine(url)
+    engine = create_engine(url, json_serializer=lambda value: json.dumps(value, ensure_ascii=False, default=str))
     if engine.dialect.name == "sqlite":
 
         @event.listens_for(engine, "connect")

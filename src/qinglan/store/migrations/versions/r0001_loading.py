@@ -13,6 +13,12 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables of loading."""
+    _loads()
+    _rejects()
+    _stations_and_events()
+
+
+def _loads() -> None:
     op.create_table(
         "loads",
         sa.Column("id", sa.String(40), primary_key=True),
@@ -42,6 +48,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_load_files_sha256_recipe", "load_files", ["sha256", "recipe"])
     op.create_index("ix_load_files_load_id", "load_files", ["load_id"])
+
+
+def _rejects() -> None:
     op.create_table(
         "rejects",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -59,6 +68,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_rejects_load_id", "rejects", ["load_id"])
     op.create_index("ix_rejects_status_code", "rejects", ["status", "code"])
+
+
+def _stations_and_events() -> None:
     op.create_table(
         "stations",
         sa.Column("station", sa.String(64), primary_key=True),

@@ -13,6 +13,11 @@ depends_on = None
 
 def upgrade() -> None:
     """Make the tables of judging."""
+    _decisions()
+    _reports_and_runs()
+
+
+def _decisions() -> None:
     op.create_table(
         "flag_decisions",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
@@ -43,6 +48,9 @@ def upgrade() -> None:
     )
     op.create_index("ix_dust_events_id", "dust_events", ["id"])
     op.create_index("ix_dust_events_place_start", "dust_events", ["place", "start"])
+
+
+def _reports_and_runs() -> None:
     op.create_table(
         "reported_values",
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
