@@ -117,7 +117,9 @@ def test_openair_no2_with_autocorrelation(mydata: pl.DataFrame):
     # openair 2.18: TheilSen(no2, autocor = TRUE) +1.098 [-0.277, 2.008], p 0.087.
     values = mydata["no2"].to_numpy()
     block = round(len(values) ** (1 / 3))
-    found = trend.theil_sen(mydata["t"].to_numpy(), values, rng=np.random.default_rng(8), resamples=600, block=block)
+    found = trend.theil_sen(
+        mydata["t"].to_numpy(), values, rng=np.random.default_rng(8), resamples=600, block=block
+    )
     assert found.slope == pytest.approx(1.098, abs=0.05)
     assert found.low == pytest.approx(-0.277, abs=0.8)
     assert found.high == pytest.approx(2.008, abs=0.8)

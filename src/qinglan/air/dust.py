@@ -62,7 +62,8 @@ class Screen:
 
     max_hours : longest event; one that has not returned by then ends there and says so [h]
     gap_hours : longest run of hours without PM10 that an event survives [h]
-    ratio_floor : with the option ``jump_or_ratio``: the ratio test starts an event only when PM10 is at least this
+    ratio_floor : with the option ``jump_or_ratio``: the ratio test starts an event only when PM10 is at least
+    this
         times its mean before; 1 keeps clean air, whose ratio wanders, from starting events; 0 is the bare rule
     min_hours : shortest event that is proposed [h]
     day_window : days of the running median of the daily screen, centred [d]
@@ -103,7 +104,7 @@ class _Tests:
         )
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _before(values: Array, hour: int, window: int, least: int) -> float:
     """Mean of the hours before; NaN when fewer than `least` are there."""
     total, count = 0.0, 0
@@ -114,7 +115,7 @@ def _before(values: Array, hour: int, window: int, least: int) -> float:
     return total / count if count >= least else np.nan
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _fired(pm10: Array, ratio: Array, hour: int, rule: Array, ratio_floor: float) -> int:
     """Which start test an hour meets: 0 none, 1 jump, 2 ratio, 3 both. `rule`: window ... mode as floats."""
     window, least, mode = int(rule[0]), int(rule[1]), int(rule[6])
@@ -132,7 +133,7 @@ def _fired(pm10: Array, ratio: Array, hour: int, rule: Array, ratio_floor: float
     return found
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _walk(pm10: Array, ratio: Array, rule: Array, max_hours: int, gap_hours: int, ratio_floor: float) -> Array:
     """Events of one place: rows (first hour, last hour, rule fired, how it ended)."""
     out = np.empty((pm10.size // 2 + 1, 4), np.int64)
@@ -166,11 +167,11 @@ def _walk(pm10: Array, ratio: Array, rule: Array, max_hours: int, gap_hours: int
 def detect(hours: ir.Table, *, book: RuleBook, screen: Screen | None = None) -> ir.Table:
     """Propose dust events from city hours.
 
-    An event starts at the first hour whose PM10 is at least ``detect.start_pm10_ratio`` times the mean of the hours
-    before and above ``detect.start_pm10_above``, or whose PM2.5/PM10 has fallen to ``detect.start_ratio_share_max``
-    of its mean before (option ``start_test``). It lasts until PM10 is back at or within
-    ``detect.end_relative_deviation`` above the mean before the event. Hours are walked one by one per place, in
-    memory: a nation's year of city hours (400 x 8,760) is a small table.
+    An event starts at the first hour whose PM10 is at least ``detect.start_pm10_ratio`` times the mean of the
+    hours before and above ``detect.start_pm10_above``, or whose PM2.5/PM10 has fallen to
+    ``detect.start_ratio_share_max`` of its mean before (option ``start_test``). It lasts until PM10 is back
+    at or within ``detect.end_relative_deviation`` above the mean before the event. Hours are walked one by
+    one per place, in memory: a nation's year of city hours (400 x 8,760) is a small table.
 
     Parameters
     ----------
@@ -179,8 +180,8 @@ def detect(hours: ir.Table, *, book: RuleBook, screen: Screen | None = None) -> 
 
     Returns
     -------
-    Table with the columns of :data:`EVENT_SCHEMA`; ``end`` is the last affected hour, `hours` its length with gaps,
-    `observed` those with PM10, `peak_factor` the peak over the mean before.
+    Table with the columns of :data:`EVENT_SCHEMA`; ``end`` is the last affected hour, `hours` its length with
+    gaps, `observed` those with PM10, `peak_factor` the peak over the mean before.
     """
     screen = screen or Screen()
     tests = _Tests.of(book)
@@ -272,9 +273,9 @@ def _event(
 def detect_days(days: ir.Table, *, book: RuleBook, screen: Screen | None = None) -> ir.Table:
     """Screen daily city values for dust where no hours exist. **Our own screen, not the rule's test.**
 
-    A day is proposed when PM10 is above ``detect.start_pm10_above`` and at least ``detect.start_pm10_ratio`` times its
-    running median, and PM2.5/PM10 is at most `day_ratio_share` of its running median. Neighbouring days make one
-    event. Without PM2.5 a day is not proposed: high PM10 alone may be anything.
+    A day is proposed when PM10 is above ``detect.start_pm10_above`` and at least ``detect.start_pm10_ratio``
+    times its running median, and PM2.5/PM10 is at most `day_ratio_share` of its running median. Neighbouring
+    days make one event. Without PM2.5 a day is not proposed: high PM10 alone may be anything.
 
     Parameters
     ----------
@@ -300,7 +301,8 @@ def detect_days(days: ir.Table, *, book: RuleBook, screen: Screen | None = None)
         if where.size == 0:
             continue
         for run in np.split(where, np.flatnonzero(np.diff(number[where]) > 1) + 1):
-            rows.append(_day_event(str(place), number[run], pm10[run], ratio[run], float(usual[run[0]])))
+            made = _day_event(str(place), number[run], pm10[run], ratio[run], float(usual[run[0]]))
+            rows.append(made)
     return ibis.memtable(pl.DataFrame(rows, schema=EVENT_SCHEMA))
 
 

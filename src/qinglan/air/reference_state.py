@@ -1,13 +1,13 @@
 """The state a concentration is reported in: conversion, and an audit that finds series in the wrong one.
 
-Gases are reported at a reference temperature and pressure, particles at the reference or at the actual state of the
-air; which, the ``gb3095`` rule book says on a date (``reference_state.*``). For an ideal gas mass per volume goes with
-``p / T``:
+Gases are reported at a reference temperature and pressure, particles at the reference or at the actual state
+of the air; which, the ``gb3095`` rule book says on a date (``reference_state.*``). For an ideal gas mass per
+volume goes with ``p / T``:
 
     C(T2, p2) = C(T1, p1) * (p2 / T2) / (p1 / T1)
 
-so the change of 2018 multiplies gases by 273.15 / 298.15 = 0.9162, and particles of a station at 2,260 m by about
-0.75: an unnoticed mistake of that size decides about attainment.
+so the change of 2018 multiplies gases by 273.15 / 298.15 = 0.9162, and particles of a station at 2,260 m by
+about 0.75: an unnoticed mistake of that size decides about attainment.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, TypeVar
 
 import numpy as np
@@ -41,7 +42,9 @@ def standard_pressure(altitude: float) -> float:
     (1013.25, 795.0, 616.4)
     """
     if not -1000 <= altitude <= 11000:
-        raise UsageError(f"altitude {altitude} m is outside the troposphere.", remedy="Give metres above sea level.")
+        raise UsageError(
+            f"altitude {altitude} m is outside the troposphere.", remedy="Give metres above sea level."
+        )
     return float(_ISA_PRESSURE * (1 - _ISA_LAPSE * altitude / _ISA_TEMPERATURE) ** _ISA_EXPONENT)
 
 
@@ -131,8 +134,10 @@ def between_books(item: str, old: RuleBook, new: RuleBook, station: State) -> fl
 class Suspicion:
     """A stretch of a series that seems to be reported in another state than the rule's.
 
-    factor : reported over expected; 1.09 for gases left at 273.15 K, 1.3 for particles left at the reference state
-    explanation : ``gas_old_state``, ``gas_new_state``, ``particle_reference``, ``particle_actual``: what was reported
+    factor : reported over expected; 1.09 for gases left at 273.15 K, 1.3 for particles left at the reference
+    state
+    explanation : ``gas_old_state``, ``gas_new_state``, ``particle_reference``, ``particle_actual``: what was
+    reported
         where the rule asked for the other, or ``unexplained``
     confidence : 0..1, from the t of the step and the closeness to the explanation
     """
@@ -172,11 +177,11 @@ def audit(
     """Find stations whose level against their neighbours steps by the factor of a wrong state.
 
     For each station the daily log-ratio to the median of the others is cut where its mean changes most (binary
-    segmentation, steps judged by weekly means, the station's own yearly cycle taken out when there are three years).
-    A stretch that departs from the station's longest stretch is compared with the factors a wrong state would give
-    there. Items that share a state (all gases, all particles) are also looked at together: their common step stands
-    out where the single ones drown in noise. A series that is wrong throughout has no step; :func:`levels` compares
-    stations in space.
+    segmentation, steps judged by weekly means, the station's own yearly cycle taken out when there are three
+    years). A stretch that departs from the station's longest stretch is compared with the factors a wrong
+    state would give there. Items that share a state (all gases, all particles) are also looked at together:
+    their common step stands out where the single ones drown in noise. A series that is wrong throughout has
+    no step; :func:`levels` compares stations in space.
 
     Parameters
     ----------
@@ -215,7 +220,7 @@ def _ratios(own: Mapping[str, Array]) -> dict[str, Array]:
 
 def _mean_of_rows(rows: Sequence[Array]) -> Array:
     """Mean over items of the departures of a day from each item's own mean; a day needs all items."""
-    return np.mean([r - np.nanmean(r) if np.any(~np.isnan(r)) else r for r in rows], axis=0)
+    return np.asarray(np.mean([r - np.nanmean(r) if np.any(~np.isnan(r)) else r for r in rows], axis=0))
 
 
 def explanations(item: str, altitude: float, old: State, new: State) -> dict[str, float]:
@@ -298,10 +303,7 @@ def _segments(weeks: Array, screen: AuditScreen) -> list[tuple[int, int, float]]
             cuts[cut] = t
             todo += [(low, cut), (cut, high)]
     edges = [0, *sorted(cuts), weeks.size]
-    return [
-        (low, high, min(cuts.get(low, np.inf), cuts.get(high, np.inf)))
-        for low, high in zip(edges, edges[1:], strict=False)
-    ]
+    return [(low, high, min(cuts.get(low, np.inf), cuts.get(high, np.inf))) for low, high in pairwise(edges)]
 
 
 def _steps(
@@ -349,7 +351,9 @@ def _deseasoned(weeks: Array, days: Array) -> Array:
     out = weeks.copy()
     year = np.array([(start + timedelta(days=7 * i)).year for i in range(weeks.size)])
     with np.errstate(invalid="ignore"):
-        centred = out - np.array([np.nanmean(out[year == y]) if np.any(~np.isnan(out[year == y])) else 0 for y in year])
+        centred = out - np.array(
+            [np.nanmean(out[year == y]) if np.any(~np.isnan(out[year == y])) else 0 for y in year]
+        )
     for k in np.unique(week_of_year):
         part = centred[week_of_year == k]
         if np.any(~np.isnan(part)):

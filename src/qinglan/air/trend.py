@@ -4,8 +4,9 @@ Plain arrays in, dataclasses out. Missing values are NaN and are left out; nothi
 
 References
 ----------
-HJ 663-2013 (rank correlation by Spearman); Sen 1968, doi:10.1080/01621459.1968.10480934; Hirsch, Slack and Smith 1982,
-doi:10.1029/WR018i001p00107 (seasonal test); Künsch 1989, doi:10.1214/aos/1176347265 (block bootstrap).
+HJ 663-2013 (rank correlation by Spearman); Sen 1968, doi:10.1080/01621459.1968.10480934; Hirsch, Slack and
+Smith 1982, doi:10.1029/WR018i001p00107 (seasonal test); Künsch 1989, doi:10.1214/aos/1176347265 (block
+bootstrap).
 """
 
 from __future__ import annotations
@@ -134,7 +135,7 @@ class Trend:
         return self.p < 1 - self.confidence
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _slopes(time: Array, values: Array) -> Array:
     n = time.size
     out = np.empty(n * (n - 1) // 2)
@@ -147,7 +148,7 @@ def _slopes(time: Array, values: Array) -> Array:
     return out[:k]
 
 
-@numba.njit(cache=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True)
 def _score(values: Array) -> int:
     s = 0
     for i in range(values.size - 1):
@@ -211,9 +212,9 @@ def seasonal_mann_kendall(values: Sequence[float] | Array, season: Sequence[int]
 def deseasonalise(values: Array, season: Array, *, period: int = 12) -> Array:
     """Take the yearly cycle out of a regular series by a smooth seasonal component, keeping the mean.
 
-    The cycle of each season is the mean of its departures from a centred moving mean of one period, as in classical
-    decomposition; at the ends the moving mean is completed by a straight line through the nearest period. A season
-    without any value stays missing.
+    The cycle of each season is the mean of its departures from a centred moving mean of one period, as in
+    classical decomposition; at the ends the moving mean is completed by a straight line through the nearest
+    period. A season without any value stays missing.
     """
     x = np.asarray(values, dtype=float)
     smooth = _moving_mean(x, period)
@@ -221,7 +222,7 @@ def deseasonalise(values: Array, season: Array, *, period: int = 12) -> Array:
     labels = np.unique(season)
     cycle = {k: np.nanmean(departure[season == k]) for k in labels if np.any(~np.isnan(departure[season == k]))}
     centre = float(np.mean(list(cycle.values()))) if cycle else 0.0
-    return x - np.array([cycle.get(k, np.nan) - centre for k in season])
+    return np.asarray(x - np.array([cycle.get(k, np.nan) - centre for k in season]))
 
 
 def _moving_mean(x: Array, period: int) -> Array:
@@ -244,7 +245,7 @@ def _moving_mean(x: Array, period: int) -> Array:
         if edge.size > 1 and len(span):
             slope, level = np.polyfit(edge, out[edge], 1)
             out[list(span)] = level + slope * np.array(list(span))
-    return np.interp(np.arange(x.size), np.flatnonzero(~np.isnan(out)), out[~np.isnan(out)])
+    return np.asarray(np.interp(np.arange(x.size), np.flatnonzero(~np.isnan(out)), out[~np.isnan(out)]))
 
 
 def theil_sen(

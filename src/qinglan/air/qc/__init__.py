@@ -63,8 +63,8 @@ def check(
     Returns
     -------
     Table (station, time, day, hour, item, rule, state, detail), sparse. State ``valid`` marks a remark that
-    changes nothing. A slice of time gives the flags of the whole when it is read with :func:`margin` hours more on
-    either side.
+    changes nothing. A slice of time gives the flags of the whole when it is read with :func:`margin` hours
+    more on either side.
     """
     if unknown := [r for r in rules if r not in ALL_RULES]:
         raise UnknownName("quality rule", unknown[0], ALL_RULES)

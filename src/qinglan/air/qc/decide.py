@@ -29,9 +29,9 @@ def _newest(decisions: ir.Table) -> ir.Table:
 def effective(flags: ir.Table, decisions: ir.Table | None) -> ir.Table:
     """The flags that hold after people have spoken.
 
-    ``keep`` lifts the flags of its rule from a value (rule ``*``: of every rule); ``reject`` makes the value invalid
-    although no rule, or only a milder one, had flagged it. For each value and rule the newest word counts; between
-    a word on one rule and a word on ``*`` again the newer.
+    ``keep`` lifts the flags of its rule from a value (rule ``*``: of every rule); ``reject`` makes the value
+    invalid although no rule, or only a milder one, had flagged it. For each value and rule the newest word
+    counts; between a word on one rule and a word on ``*`` again the newer.
 
     Parameters
     ----------

@@ -41,9 +41,7 @@ def duplicates(hours: ir.Table, items: Sequence[str]) -> ir.Table:
     parts = []
     for item in items:
         own = rows.filter(rows[item].notnull())
-        parts.append(
-            own.select(*KEY, "copies", item=ibis.literal(item), high=own[item], low=own[f"least_{item}"])
-        )
+        parts.append(own.select(*KEY, "copies", item=ibis.literal(item), high=own[item], low=own[f"least_{item}"]))
     values = ibis.union(*parts)
     conflict = text(values.copies, " 份, ", values.low, " … ", values.high, ": 重复且不一致 / copies differ")
     agree = text(values.copies, " 份: 重复但一致, 保留一份 / equal copies, one kept")
@@ -64,10 +62,10 @@ def unique_hours(hours: ir.Table, items: Sequence[str]) -> ir.Table:
 def stale(hours: ir.Table, items: Sequence[str], book: RuleBook, *, loads: ir.Table | None = None) -> ir.Table:
     """Rows dated far from the load that brought them: what a dead station keeps sending.
 
-    A day is *busy* when a load holds at least ``stale.busy_share`` as many rows on it as on its fullest day. Rows
-    on any other day that lies more than ``stale.days`` from every busy day of the load are invalid; so are rows
-    later than the load itself, when its time is known. An archive of many years has busy days throughout and is
-    left alone.
+    A day is *busy* when a load holds at least ``stale.busy_share`` as many rows on it as on its fullest day.
+    Rows on any other day that lies more than ``stale.days`` from every busy day of the load are invalid; so
+    are rows later than the load itself, when its time is known. An archive of many years has busy days
+    throughout and is left alone.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Rules that need nothing but the row: range, negative, zero written for missing, PM2.5 above PM10.
 
-The rows that break any rule are picked in one pass over the wide table; only those few are turned to one line per
-value, on which each rule is one filter with the item's own threshold.
+The rows that break any rule are picked in one pass over the wide table; only those few are turned to one line
+per value, on which each rule is one filter with the item's own threshold.
 """
 
 from __future__ import annotations

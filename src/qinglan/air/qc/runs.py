@@ -1,10 +1,10 @@
 """Rules that look along time: stuck value, zeros in a row, frozen row, spike.
 
-The whole table is read once into a *digest*: least and largest value of each item in blocks of a few hours. A run
-of `n` equal hours fills at least one aligned block of ``(n + 1) // 2`` hours, and a spike lies in a block whose
-range is at least its height, so blocks that show neither need no second look. Only the hours in and next to the
-remaining blocks are sorted. Hours are joined on their number since 1970, so gaps and row order do not matter;
-nulls end a run.
+The whole table is read once into a *digest*: least and largest value of each item in blocks of a few hours. A
+run of `n` equal hours fills at least one aligned block of ``(n + 1) // 2`` hours, and a spike lies in a block
+whose range is at least its height, so blocks that show neither need no second look. Only the hours in and
+next to the remaining blocks are sorted. Hours are joined on their number since 1970, so gaps and row order do
+not matter; nulls end a run.
 """
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def _jump(digest: ir.Table, item: str, book: RuleBook) -> ir.BooleanValue:
 
 def _chains(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]) -> ir.Table:
     """Blocks whose chain of equal constant blocks may belong to a long enough run: station, block, item."""
-    still = blocks.select("station", "block", clock=blocks.block / size, **{i: blocks[f"still_{i}"] for i in items})
+    still = blocks.select(
+        "station", "block", clock=blocks.block / size, **{i: blocks[f"still_{i}"] for i in items}
+    )
     chained = _equal_runs(long_form(still, ("station", "block", "clock"), items), ["item", "value"])
     # The run may reach into both neighbours of its chain, though not fill them.
     longest = chained.run * size + 2 * (size - 1)
@@ -115,7 +117,7 @@ def _chains(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, r
 
 
 def _near(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]) -> ir.Table:
-    """The blocks to sort, with their neighbours: station, block, ``run_<item>``, ``frozen``, ``spike`` (0 or 1)."""
+    """The blocks to sort, with their neighbours: station, block and 0/1 ``run_<item>``, ``frozen``, ``spike``."""
     runs = "stuck" in rules or "zero_run" in rules
     names = [f"run_{i}" for i in items if runs] + [m for m in ("frozen", "spike") if m in rules]
     parts = []
@@ -194,9 +196,7 @@ def _spikes(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Tab
         columns = {"value": own[item], "prior": own[f"p_{item}"], "following": own[f"n_{item}"]}
         parts.append(own.select(*KEY, item=ibis.literal(item), shared=shared.fill_null(False), **columns))
     values = ibis.union(*parts)
-    factor, departure = (
-        per_item(values["item"], {i: _spike_size(book, i)[k] for i in items}) for k in (0, 1)
-    )
+    factor, departure = (per_item(values["item"], {i: _spike_size(book, i)[k] for i in items}) for k in (0, 1))
     value = values["value"]
     upper, lower = ibis.greatest(values.prior, values.following), ibis.least(values.prior, values.following)
     up = (value - upper > departure) & (value > factor * upper) & ~values.shared
