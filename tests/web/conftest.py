@@ -154,6 +154,16 @@ def evaluate(days: list[dict], aqi: list[dict]) -> tuple[list[dict], list[dict],
                     value, limit = round(float(value), 3), float(LIMIT[item])
                     ratios[item] = value / limit
                     total += value / limit
+                    if statistic != "mean":  # as the air room writes it: a mean that no limit is held against
+                        plain = {
+                            "statistic": "mean",
+                            "value": 1.0,
+                            "limit": None,
+                            "attained": None,
+                            "data_valid": True,
+                        }
+                        plain |= {"exceedance_factor": None, "valid_days": 1, "expected_days": period.days}
+                        evaluation.append(key | {"item": item, **plain, "edition": "GB 3095-2012"})
                     evaluation.append(
                         key
                         | {
@@ -400,8 +410,14 @@ class Stub:
                 "layout": "cnemc-hourly",
                 "started_at": NOW,
                 "finished_at": NOW,
-                "status": "complete",
-                "counts": {"read": 96360, "added": 96000, "rejected": 360},
+                "status": "done",
+                "counts": {
+                    "files": {"done": 1},
+                    "read": 96360,
+                    "inserted": 96000,
+                    "unchanged": 0,
+                    "rejected": 360,
+                },
             }
         ]
 

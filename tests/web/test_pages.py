@@ -188,6 +188,17 @@ def test_csv_opens_in_a_spreadsheet(client: TestClient) -> None:
         assert len(got.content.decode("utf-8-sig").split("\r\n")) > 5
 
 
+def test_tables_lead_with_the_statistic_of_the_ranking(client: TestClient) -> None:
+    """City ranking rule 2018: CO by its 95th percentile, O3-8h by its 90th, the others by their mean."""
+    text = client.get("/places.csv?period=2025", headers={"cookie": "qinglan_lang=zh"}).content.decode("utf-8-sig")
+    heads, *rows = [line.split(",") for line in text.splitlines()]
+    ozone = [float(row[heads.index("O₃-8h（µg/m³）")]) for row in rows]
+    assert min(ozone) > 100, "the fixture's means of O3-8h are all 1.0"
+    page = client.get("/places?period=2025").text
+    assert page.count("95 百分位") == 1
+    assert page.count("90 百分位") == 1
+
+
 def test_calendar_shows_both_standards_across_the_change(client: TestClient) -> None:
     """GB 3095-2026 and HJ 633-2026 take over on 2026-03-01: a year that crosses shows both."""
     page = client.get("/places/630100?year=2026").text

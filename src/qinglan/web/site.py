@@ -64,6 +64,7 @@ def environment() -> Environment:
     )
     made.globals.update(
         svg=svg, number=text.number, plain=text.plain, day_text=text.day_text, hour_text=text.hour_text,
+        label_text=text.label_text, short=text.short,
         nothing=text.NOTHING, quantities=QUANTITIES, daily_items=DAILY_ITEMS, hourly_items=HOURLY_ITEMS,
         version=__version__, static_tag=_static_tag(), weeks=text.weeks, any_day=text.any_day,
     )  # fmt: skip

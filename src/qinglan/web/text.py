@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from qinglan.core.clock import CST, Period
+from qinglan.core.clock import CST, Period, day_and_hour
 from qinglan.core.errors import UnknownName
 from qinglan.core.names import QUANTITIES, quantity
 from qinglan.core.rounding import shown
@@ -142,6 +142,27 @@ def hour_text(instant: datetime | None) -> str:
     '2025-03-01 09:00'
     """
     return NOTHING if instant is None else aware(instant).astimezone(CST).strftime("%Y-%m-%d %H:%M")
+
+
+def label_text(instant: datetime | None) -> str:
+    """The official label of an hour: its statistical day and its end, 01:00 to 24:00.
+
+    >>> label_text(datetime(2025, 12, 31, 16))
+    '2025-12-31 24:00'
+    """
+    if instant is None:
+        return NOTHING
+    day, hour = day_and_hour(aware(instant))
+    return f"{day} {hour:02d}:00"
+
+
+def short(value: float) -> str:
+    """One decimal, or none when it would be zero.
+
+    >>> short(12.0), short(0.557)
+    ('12', '0.6')
+    """
+    return number(value, 1).removesuffix(".0")
 
 
 def day_text(day: date | str | None) -> str:

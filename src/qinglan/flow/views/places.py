@@ -91,7 +91,7 @@ def evaluation(result: Result, period: Period, dust: str, code: str | None = Non
 
 @lru_cache(maxsize=256)
 def leading_statistics(on: date) -> dict[str, str]:
-    """The one statistic of each item that tables show: what the city ranking of that day takes (mean, p95, p90)."""
+    """The one statistic of each item that tables show: the one that the city ranking of that day takes."""
     book = load_book("ranking", on)
     taken = {item: book.get(f"item.{item}").value for item in DAILY_ITEMS}
     return {item: taken[item] if taken[item] == "mean" else f"p{taken[item]}" for item in DAILY_ITEMS}

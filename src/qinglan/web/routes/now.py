@@ -26,6 +26,8 @@ def now(request: Request, site: Annotated[Site, Depends(site)], place: str | Non
     known = views.places(result)
     if place is not None and place not in known:
         raise UnknownName("place", place, list(known))
+    counties = {code for code, each in known.items() if each["level"] == "county"}
+    latest["places"].sort(key=lambda row: (row["place"] in counties, row["place"]))
     shown = place or next((r["place"] for r in latest["places"] if r["place"] in known), None)
     age = None if latest["time"] is None else site.clock() - aware(latest["time"])
     return site.page(
@@ -37,6 +39,7 @@ def now(request: Request, site: Annotated[Site, Depends(site)], place: str | Non
         stations={s["station"]: s for s in views.stations(result)},
         clock=site.clock(),
         stale=age is not None and age.total_seconds() > STALE_AFTER * 3600,
+        counties=counties,
         shown=shown,
         hours=views.last_hours(result, shown, latest["time"]) if shown else [],
     )

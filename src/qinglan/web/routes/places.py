@@ -17,13 +17,14 @@ from qinglan.web.text import Text
 router = APIRouter()
 
 
-def _grouped(periods: list[Period]) -> dict[str, list[Period]]:
-    """Periods by kind, each newest first."""
+def _grouped(periods: list[Period], chosen: Period) -> dict[str, list[Period]]:
+    """What can be picked: years and odd spans, and the halves, quarters and months of the chosen year."""
     kinds: dict[str, list[Period]] = {"year": [], "half": [], "quarter": [], "month": [], "span": []}
-    for period in periods:
+    for period in sorted(periods):
         label = period.label
         kind = {4: "year", 7: "month", 6: "quarter" if "Q" in label else "half"}.get(len(label), "span")
-        kinds[kind].append(period)
+        if kind in ("year", "span") or period.start.year == chosen.start.year:
+            kinds[kind].append(period)
     return {kind: found for kind, found in kinds.items() if found}
 
 
@@ -46,7 +47,8 @@ def table(
         result,
         period=chosen,
         previous=chosen.back(),
-        periods=_grouped(views.periods(result)),
+        periods=_grouped(views.periods(result), chosen),
+        leading=views.leading_statistics(chosen.end),
         dust=dust,
         sort=sort,
         down=down,
@@ -154,6 +156,7 @@ def place(
         calendar=views.calendar(result, code, chosen, every=every),
         every=every,
         dusty=views.dust_days(result, code),
+        leading=views.leading_statistics(Period.year(chosen).end),
         months=views.by_month(result, code, chosen, dust),
         statistics=views.evaluation(result, Period.year(chosen), dust, code),
         summary=summary.get(dust) or summary.get("in"),
