@@ -123,6 +123,7 @@ def compute_periods(air: AirTables, periods: Sequence[Period], options: Options,
     for number, (rules, group) in enumerate(by_rules(periods, options)):
         progress(f"{rules.limits.edition}: {len(group)} periods")
         clean = air.con.create_table(f"clean_days_{number}", _clean_days(air, rules), temp=True)
+        air.tables["clean_days"] = clean  # the newest rules come last
         for treatment, days in (("in", air["place_days"]), ("out", clean)):
             judged = evaluate.evaluation(days, group, rules, dust=treatment)
             judged = air.con.create_table(f"evaluation_{number}_{treatment}", judged, temp=True)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -257,9 +258,9 @@ def judged_targets(
     workspace: Workspace, plan: Plan, air: AirTables, as_of: date, options: Options
 ) -> list[dict[str, Any]]:
     """Every target with its status: air targets measured, the others from what offices reported."""
-    rows = Evaluated(
-        air.con.to_pyarrow(air["summary"]).to_pylist(), air.con.to_pyarrow(air["evaluation"]).to_pylist()
-    )
+    summary, evaluation = (air.con.to_pyarrow(air[name]).to_pylist() for name in ("summary", "evaluation"))
+    least = int(rules_on(as_of, options).limits.number("validity.year.days_min"))
+    rows = Evaluated(summary, evaluation, least_share=Fraction(least, 365))
     measured, series = {}, {}
     for target in plan.targets:
         if target.air is not None:
