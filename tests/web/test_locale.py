@@ -23,7 +23,9 @@ CATALOGUES = {x: yaml.safe_load((WEB / "locale" / f"{x}.yaml").read_text("utf-8"
 FAMILY = re.compile(
     r"""\.word\(\s*['"]([a-z_]+)['"]|\(\s*\(?['"]([a-z_]+(?:\.[a-z_]+)*)\.['"]\s*~|f['"]([a-z_]+)\.\{"""
 )
-LITERAL = re.compile(r"""(?:\bt|words|self)\(\s*['"]([a-z_]+(?:\.[a-z_0-9]+)*)['"]\s*[,)]""")
+LITERAL = re.compile(
+    r"""(?:\bt|words|self)\(\s*['"]([a-z_]+(?:\.[a-z_0-9]+)*)['"](?:\s*[,)]|\s+if\b)|else\s+'([a-z_]+\.[a-z_.]+)'"""
+)
 CJK = re.compile(r"[\u3400-\u9fff]")
 
 
@@ -43,7 +45,7 @@ def test_the_catalogues_have_the_same_keys_and_fields() -> None:
 
 def test_every_string_asked_for_is_there_and_none_is_idle() -> None:
     text = sources()
-    asked = set(LITERAL.findall(text))
+    asked = {name for found in LITERAL.findall(text) for name in found if name}
     families = {name for found in FAMILY.findall(text) for name in found if name}
     assert len(asked) > 150
     assert sorted(asked - set(CATALOGUES["zh"])) == []

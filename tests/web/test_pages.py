@@ -142,6 +142,7 @@ def test_board_says_which_hold_and_why(client: TestClient) -> None:
     assert "比目标低 0.6 µg/m³" in page
     assert page.index("全省优良天数比例") < page.index("全省 PM₂.₅ 年均浓度"), "the unmet target comes first"
     assert "重点工程减排台账" in page
+    assert "已多出 12 个城市日超标" in page, "a budget that is spent says by how much, not minus so many left"
     assert "模拟数据" in page
 
 

@@ -333,7 +333,7 @@ def of_bad_days(
     plain = Options(options.years_min, options.draws, "none", options.level_days_min, options.confidence)
     year = split_year(record, rng, plain)
     so_far, n, left = int(np.sum(year.observed)), year.observed.size, year.days_left
-    allowed = most if most is not None else _most_bad(n + left, float(good_rate or 0), decimals)
+    allowed = most if most is not None else most_bad(n + left, float(good_rate or 0), decimals)
     if most is not None:
         statistic, limit, comparison = _count, float(most), "<="
     else:
@@ -366,7 +366,7 @@ def _good_rate(rows: Array) -> Array:
     return 100 * (1 - _mean(rows))
 
 
-def _most_bad(valid: int, good_rate: float, decimals: int) -> int:
+def most_bad(valid: int, good_rate: float, decimals: int) -> int:
     """Most bad days among `valid` whose good-day rate, rounded as it is judged, still reaches the rate."""
     most = -1
     for bad in range(valid + 1):

@@ -15,13 +15,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
 from typing import Any, TypeVar
 
+import numba
 import numpy as np
 from ibis.expr import types as ir
 from numpy.typing import NDArray
 
+from qinglan.air.neighbours import median_of
 from qinglan.core.errors import UsageError
 from qinglan.core.names import quantity
 from qinglan.core.rulebook import RuleBook
@@ -160,41 +161,47 @@ class AuditScreen:
     min_step : smallest |ln factor| that is looked for; below it neighbours differ anyway
     t : least t value of a step, from weekly blocks
     closeness : largest |ln(found) - ln(explained)| that counts as explained
+    most : most stretches per series
     """
 
     min_days: int = 60
     min_step: float = 0.05
     t: float = 5.0
     closeness: float = 0.04
+    most: int = 4
 
 
 def audit(
     days: Array,
     series: Mapping[str, Mapping[str, Array]],
     candidates: Mapping[str, Mapping[str, Mapping[str, float]]],
+    *,
+    near: Mapping[str, Sequence[str]] | None = None,
     screen: AuditScreen | None = None,
 ) -> list[Suspicion]:
     """Find stations whose level against their neighbours steps by the factor of a wrong state.
 
-    For each station the daily log-ratio to the median of the others is cut where its mean changes most (binary
-    segmentation, steps judged by weekly means, the station's own yearly cycle taken out when there are three
-    years). A stretch that departs from the station's longest stretch is compared with the factors a wrong
-    state would give there. Items that share a state (all gases, all particles) are also looked at together:
-    their common step stands out where the single ones drown in noise. A series that is wrong throughout has
-    no step; :func:`levels` compares stations in space.
+    For each station the stretch is sought whose log-ratio to the median of its neighbours departs most from the
+    rest (t of weekly means, widened for their dependence; the station's own yearly cycle is taken out when there
+    are three years), and compared with the factors a wrong state would give there. Items that share a state (all
+    gases, all particles) are also looked at together: their common step stands out where the single ones drown
+    in noise. What the noise of a station allows to find, :func:`least_detectable` says; where neighbours are far,
+    a gas state's 9 % is below it. A series that is wrong throughout has no step; :func:`levels` compares stations
+    in space.
 
     Parameters
     ----------
     days : (n,) datetime64[D], ascending without gaps
     series : item -> station -> (n,) daily values, NaN where missing; three stations or more
     candidates : item -> station -> explanation -> factor (see :func:`explanations`)
+    near : station -> its neighbours (:func:`qinglan.air.neighbours.nearest`); without: all other stations
 
     Returns
     -------
     list of Suspicion, surest first; `item` joins the names of items that stepped together by ``,``
     """
     screen = screen or AuditScreen()
-    ratios = {item: _ratios(own) for item, own in series.items()}
+    ratios = {item: _ratios(own, near) for item, own in series.items()}
     groups: list[tuple[str, ...]] = [(item,) for item in series]
     for gas in (True, False):
         together = tuple(i for i in series if quantity(i).gas is gas)
@@ -209,18 +216,25 @@ def audit(
     return sorted(found, key=lambda s: -s.confidence)
 
 
-def _ratios(own: Mapping[str, Array]) -> dict[str, Array]:
-    """Station -> daily log-ratio to the median of the other stations."""
-    names = list(own)
-    if len(names) < 3:
-        return {}
-    logs = np.array([_logs(own[s]) for s in names])
-    return {s: logs[k] - _median(np.delete(logs, k, axis=0)) for k, s in enumerate(names)}
+def _ratios(own: Mapping[str, Array], near: Mapping[str, Sequence[str]] | None) -> dict[str, Array]:
+    """Station -> daily log-ratio to the median of its neighbours (without `near`: of all others)."""
+    logs = {s: _logs(values) for s, values in own.items()}
+    found = {}
+    for station in own:
+        others = [s for s in (own if near is None else near.get(station, ())) if s != station and s in logs]
+        if len(others) >= 2:
+            found[station] = logs[station] - median_of(np.array([logs[s] for s in others]), 2)
+    return found
 
 
 def _mean_of_rows(rows: Sequence[Array]) -> Array:
-    """Mean over items of the departures of a day from each item's own mean; a day needs all items."""
-    return np.asarray(np.mean([r - np.nanmean(r) if np.any(~np.isnan(r)) else r for r in rows], axis=0))
+    """Mean over items, each centred and weighted by the inverse of its variance; a day needs all items."""
+    if len(rows) == 1:
+        return rows[0]
+    spread = [float(np.nanvar(r)) if np.any(~np.isnan(r)) else np.inf for r in rows]
+    weight = np.array([1 / max(v, 1e-6) for v in spread])
+    centred = [r - np.nanmean(r) if np.any(~np.isnan(r)) else r for r in rows]
+    return np.asarray(np.average(centred, axis=0, weights=weight))
 
 
 def explanations(item: str, altitude: float, old: State, new: State) -> dict[str, float]:
@@ -245,15 +259,6 @@ def _logs(values: Array) -> Array:
         return np.where(values > 0, np.log(values), np.nan)
 
 
-def _median(rows: Array) -> Array:
-    """Median over stations per day; NaN where fewer than two have a value."""
-    enough = np.count_nonzero(~np.isnan(rows), axis=0) >= 2
-    out = np.full(rows.shape[1], np.nan)
-    if enough.any():
-        out[enough] = np.nanmedian(rows[:, enough], axis=0)
-    return out
-
-
 def _weekly(ratio: Array) -> Array:
     """Means of weeks, one value per week; days of one week are not independent."""
     weeks = -(-ratio.size // 7)
@@ -266,44 +271,47 @@ def _weekly(ratio: Array) -> Array:
     return out
 
 
-def _best_cut(weeks: Array, low: int, high: int, least: int) -> tuple[float, int]:
-    """Largest |t| of a step inside [low, high) and its place; (0, -1) without room."""
-    x = weeks[low:high]
-    ok = ~np.isnan(x)
-    filled, count = np.where(ok, x, 0.0), np.cumsum(ok)
-    total, square = np.cumsum(filled), np.cumsum(filled**2)
-    cut = np.arange(least, x.size - least + 1)
-    if cut.size == 0:
-        return 0.0, -1
-    n1 = count[cut - 1]
-    n2 = count[-1] - n1
-    keep = (n1 >= 4) & (n2 >= 4)
-    if not keep.any():
-        return 0.0, -1
-    cut, n1, n2 = cut[keep], n1[keep], n2[keep]
-    s1, q1 = total[cut - 1], square[cut - 1]
-    m1, m2 = s1 / n1, (total[-1] - s1) / n2
-    within = q1 - n1 * m1**2 + (square[-1] - q1) - n2 * m2**2
-    spread = np.sqrt(np.maximum(within, 1e-12) / (n1 + n2 - 2) * (1 / n1 + 1 / n2))
-    t = np.abs(m1 - m2) / spread
-    best = int(np.argmax(t))
-    return float(t[best]), low + int(cut[best])
+@numba.njit(cache=True)
+def _best_stretch(x: Array, least: int, loose: float) -> tuple[float, int, int]:
+    """Stretch [a, b) whose mean departs most from the rest, by the two-sample t; a stretch may touch an end.
+
+    Weeks are not quite independent: `loose` times the pooled variance is used.
+    """
+    n = x.size
+    best, first, last = 0.0, 0, n
+    total, square, count = np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1)
+    for i in range(n):
+        ok = not np.isnan(x[i])
+        total[i + 1] = total[i] + (x[i] if ok else 0.0)
+        square[i + 1] = square[i] + (x[i] ** 2 if ok else 0.0)
+        count[i + 1] = count[i] + (1.0 if ok else 0.0)
+    for a in range(0, n - least + 1):
+        for b in range(a + least, n + 1):
+            n1 = count[b] - count[a]
+            n2 = count[n] - n1
+            if n1 < 4 or n2 < least or n1 > n2:
+                continue
+            m1 = (total[b] - total[a]) / n1
+            m2 = (total[n] - total[b] + total[a]) / n2
+            within = square[n] - n1 * m1**2 - n2 * m2**2
+            spread = np.sqrt(loose * max(within, 1e-12) / (n1 + n2 - 2) * (1 / n1 + 1 / n2))
+            t = abs(m1 - m2) / spread
+            if t > best:
+                best, first, last = t, a, b
+    return best, first, last
 
 
-def _segments(weeks: Array, screen: AuditScreen) -> list[tuple[int, int, float]]:
-    """Binary segmentation: stretches (low, high) and the t of the weaker of their edges."""
-    least = max(4, screen.min_days // 7)
-    cuts: dict[int, float] = {}
-    todo = [(0, weeks.size)]
-    while todo:
-        low, high = todo.pop()
-        t, cut = _best_cut(weeks, low, high, least)
-        step = 0.0 if cut < 0 else abs(float(np.nanmean(weeks[low:cut]) - np.nanmean(weeks[cut:high])))
-        if t >= screen.t and step >= screen.min_step / 2:
-            cuts[cut] = t
-            todo += [(low, cut), (cut, high)]
-    edges = [0, *sorted(cuts), weeks.size]
-    return [(low, high, min(cuts.get(low, np.inf), cuts.get(high, np.inf))) for low, high in pairwise(edges)]
+def _loose(weeks: Array) -> float:
+    """How much the variance of a mean grows by the dependence of neighbouring weeks (first-order)."""
+    x = weeks - np.nanmedian(weeks)
+    pair = ~np.isnan(x[1:]) & ~np.isnan(x[:-1])
+    if np.count_nonzero(pair) < 20:
+        return 1.5
+    # Differences see the noise and not the step that is looked for.
+    spread = np.nanvar(x)
+    r = 1 - np.mean((x[1:] - x[:-1])[pair] ** 2) / (2 * spread) if spread > 0 else 0.0
+    r = min(max(float(r), 0.0), 0.8)
+    return (1 + r) / (1 - r)
 
 
 def _steps(
@@ -315,31 +323,42 @@ def _steps(
     screen: AuditScreen,
 ) -> list[Suspicion]:
     weeks = _deseasoned(_weekly(ratio), days)
-    if np.count_nonzero(~np.isnan(weeks)) < 8:
-        return []
-    parts = _segments(weeks, screen)
-    level = [float(np.nanmean(weeks[a:b])) for a, b, _ in parts]
-    usual = level[int(np.argmax([b - a for a, b, _ in parts]))]
-    found = []
-    for (low, high, t), mean in zip(parts, level, strict=True):
-        step = mean - usual
-        if abs(step) < screen.min_step:
-            continue
+    found: list[Suspicion] = []
+    least = max(4, screen.min_days // 7)
+    for _ in range(screen.most):
+        if np.count_nonzero(~np.isnan(weeks)) < 2 * least + 4:
+            break
+        t, low, high = _best_stretch(weeks, least, 1.0)
+        inside = np.zeros(weeks.size, dtype=bool)
+        inside[low:high] = True
+        rest = float(np.nanmedian(weeks[~inside]))
+        step = float(np.nanmedian(weeks[inside])) - rest
+        level = np.where(inside, step + rest, rest)
+        t /= np.sqrt(_loose(weeks - level))
+        if t < screen.t or abs(step) < screen.min_step:
+            break
         name, expected = _nearest(step, candidates, screen)
         first, last = days[low * 7], days[min(high * 7, days.size) - 1]
-        found.append(
-            Suspicion(
-                station,
-                item,
-                first.astype(object),
-                last.astype(object),
-                float(np.exp(step)),
-                expected,
-                name,
-                _confidence(t, step, expected, screen),
-            )
-        )
+        confidence = _confidence(float(t), step, expected, screen)
+        span = (first.astype(object), last.astype(object))
+        found.append(Suspicion(station, item, *span, float(np.exp(step)), expected, name, confidence))
+        weeks = np.where(inside, weeks - step, weeks)
     return found
+
+
+def least_detectable(ratio: Array, days: int, screen: AuditScreen | None = None) -> float:
+    """Smallest factor that the audit could find in a stretch of `days` of a station as noisy as this.
+
+    ratio : daily log-ratio of the station to its neighbours, or any series of like noise
+
+    Where this is above the factor of a wrong state, an audit that finds nothing proves nothing.
+    """
+    screen = screen or AuditScreen()
+    weeks = _weekly(np.asarray(ratio, dtype=float))
+    spread = float(np.nanstd(weeks)) * np.sqrt(_loose(weeks))
+    n1 = max(days / 7, 1)
+    n2 = max(np.count_nonzero(~np.isnan(weeks)) - n1, 1)
+    return float(np.exp(max(screen.t * spread * np.sqrt(1 / n1 + 1 / n2), screen.min_step)))
 
 
 def _deseasoned(weeks: Array, days: Array) -> Array:

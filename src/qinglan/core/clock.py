@@ -66,7 +66,9 @@ def to_utc_end(label: datetime, convention: TimeConvention = OFFICIAL) -> dateti
     '2026-02-28T16:00:00+00:00'
     """
     if label.tzinfo is not None:
-        raise UsageError(f"label {label.isoformat()} carries a zone.", remedy="Give the label as written, without one.")
+        raise UsageError(
+            f"label {label.isoformat()} carries a zone.", remedy="Give the label as written, without one."
+        )
     return (label + convention.shift()).replace(tzinfo=UTC)
 
 
