@@ -35,16 +35,12 @@ def print_verdict(shell: Shell, verdict: Any) -> None:
     shell.table(
         shell.say("空气质量目标", "Targets that the air answers"),
         _heads(
-            shell,
-            "目标|判定|现值|目标值|距目标|数据|标准|并列值|剩余空间",
-            "target|status|value|limit|distance|coverage|standard|beside it|budget",
-            (2, 3, 4, 5),
+            shell, "目标|判定|现值|目标值|距目标|数据", "target|status|value|limit|distance|coverage", (2, 3, 4, 5)
         ),
         [_target_row(shell, t) for t in air],
     )
     for target in air:
-        if target["waiting_for"]:
-            shell.out.print(f"  {shell.pick(target['title'])}: {shell.pick(target['waiting_for'])}")
+        _print_beside(shell, target)
     _print_places(shell, content)
     others = [t for t in content["targets"] if t["judged_by"] != "air"]
     counts: dict[str, int] = {}
@@ -69,8 +65,6 @@ def print_verdict(shell: Shell, verdict: Any) -> None:
 
 def _target_row(shell: Shell, target: Row) -> list[Any]:
     sign = {">=": "≥", "<=": "≤"}.get(target["comparison"], target["comparison"])
-    budget = target["budget"] or {}
-    beside = "; ".join(f"{shell.pick(v['title'])} {v['shown'] or '—'}" for v in target["variants"])
     coverage = target["coverage"] or {}
     distance = target["distance"]
     return [
@@ -80,10 +74,27 @@ def _target_row(shell: Shell, target: Row) -> list[Any]:
         f"{sign}{shown(target['limit'])}",
         "—" if distance is None else f"{distance:+.2f}",
         f"{coverage['percent']}%" if coverage else "—",
-        target["edition"],
-        beside,
-        shell.pick(budget.get("said")) if budget.get("said") else "",
     ]
+
+
+def _print_beside(shell: Shell, target: Row) -> None:
+    """Under the table: by which text, what the other readings give, where it is heading."""
+    parts = [target["edition"]] if target["edition"] else []
+    parts += [f"{shell.pick(v['title'])} {v['shown'] or '—'}" for v in target["variants"]]
+    if (target["budget"] or {}).get("said"):
+        parts.append(shell.pick(target["budget"]["said"]))
+    slope = target["trend"]
+    if slope:
+        sure = shell.say("显著", "significant") if slope["significant"] else shell.say("不显著", "not significant")
+        parts.append(
+            shell.say(
+                f"趋势 {slope['slope_per_year']:+.2f}/年（{sure}）",
+                f"trend {slope['slope_per_year']:+.2f} a year ({sure})",
+            )
+        )
+    if target["waiting_for"]:
+        parts.append(shell.pick(target["waiting_for"]))
+    shell.out.print(f"  [dim]{shell.pick(target['title'])}[/dim]", shell.say("；", "; ").join(parts), markup=True)
 
 
 def _print_places(shell: Shell, content: Row) -> None:
