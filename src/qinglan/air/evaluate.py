@@ -337,7 +337,7 @@ def province_means(evaluated: ir.Table, counts: ir.Table, rules: Rules) -> tuple
     Notes
     -----
     The good-day rate of a province is defined in two ways that part when valid days differ; both are given
-    and the option ``province_good_rate`` says which one is judged. The mean is taken of the unrounded city
+    and a plan pack says of each target which one is judged (``combine``). The mean is taken of the unrounded city
     rates and carried to 1e-6 before its one rounding.
     """
     grouped = evaluated.group_by(["period", "item", "statistic", "dust"]).aggregate(

@@ -75,7 +75,7 @@ def spearman(
     values : annual concentrations, NaN where a year has none [any unit]
     critical : ``spearman.critical`` of ``hj663``: number of years -> critical value
     years_min : ``spearman.years_min`` of ``hj663``
-    ties : option ``spearman_ties``: ``mean_ranks`` or ``order_of_years``
+    ties : ``mean_ranks`` or ``order_of_years``; HJ 663 does not say
 
     Raises
     ------
