@@ -65,7 +65,7 @@ def _rounds_to_at_most(concentration: ir.NumericValue, bound: int, decimals: int
 
 
 def _whole(bound: float, decimals: int, item: str) -> int:
-    scaled = round(bound * 10**decimals)
+    scaled: int = round(bound * 10**decimals)
     if abs(scaled - bound * 10**decimals) > 1e-9:
         raise RuleError(f"breakpoint {bound} of {item} is finer than its {decimals} shown decimals.")
     return scaled

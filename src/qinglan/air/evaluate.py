@@ -238,7 +238,7 @@ def evaluation(days: ir.Table, periods: Sequence[Period], rules: Rules, *, dust:
             cases.append(((table["item"] == item) & (table.statistic == "mean"), limits.number(yearly)))
         daily = limits.number(f"limit.{item}.day.class{area}")
         cases.append(((table["item"] == item) & (table.statistic != "mean"), daily))
-    typed = [(condition, ibis.literal(float(value))) for condition, value in cases]  # type: ignore[arg-type]
+    typed = [(condition, ibis.literal(float(value))) for condition, value in cases]
     table = table.mutate(limit=ibis.cases(*typed, else_=ibis.null("float64")))
     shown = ibis.cases(
         *[

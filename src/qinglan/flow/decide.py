@@ -30,8 +30,16 @@ def overrule_flag(
     """Keep or reject one value against (or beside) an automatic rule; `rule` may be ``*`` for all rules."""
     if item not in HOURLY_ITEMS:
         raise UnknownName("item", item, HOURLY_ITEMS)
-    row = {"station": station, "time": time, "item": item, "rule": rule, "decision": decision, "reason": reason}
-    decisions.decide_flag(workspace.registry, **row, who=who)
+    decisions.decide_flag(
+        workspace.registry,
+        station=station,
+        time=time,
+        item=item,
+        rule=rule,
+        decision=decision,
+        reason=reason,
+        who=who,
+    )
 
 
 def dust_events(workspace: Workspace, status: str | None = None, place: str | None = None) -> list[Row]:

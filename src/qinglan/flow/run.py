@@ -79,8 +79,8 @@ def air_tables(
     register = _register(workspace)
     rules = rules_on(as_of, chosen)
     progress("daily values")
-    tables = [lake.table(name, con=con) for name in ("checked", "city_days")]
-    air_results.compute_days(air, *tables, register, rules, as_of)
+    checked, reported = (lake.table(name, con=con) for name in ("checked", "city_days"))
+    air_results.compute_days(air, checked, reported, register, rules, as_of)
     progress("dust")
     dust.propose(workspace, air, rules.dust)
     if review is not None:
@@ -375,7 +375,7 @@ def _place_rows(workspace: Workspace, air: AirTables, as_of: date) -> list[dict[
 
 def _write(workspace: Workspace, air: AirTables, content: Mapping[str, Any]) -> Path:
     """Write a run's folder whole or not at all."""
-    folder = workspace.results / content["run"]["id"]
+    folder: Path = workspace.results / content["run"]["id"]
     draft = folder.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
