@@ -161,13 +161,15 @@ class AuditScreen:
     min_step : smallest |ln factor| that is looked for; below it neighbours differ anyway
     t : least t value of a step, from weekly blocks
     closeness : largest |ln(found) - ln(explained)| that counts as explained
-    most : most stretches per series
+    edge_share : least share of the step that must happen within four weeks at its edges
+    most : most stretches per station and item
     """
 
     min_days: int = 60
     min_step: float = 0.05
     t: float = 5.0
     closeness: float = 0.04
+    edge_share: float = 0.4
     most: int = 4
 
 
@@ -182,8 +184,8 @@ def audit(
     """Find stations whose level against their neighbours steps by the factor of a wrong state.
 
     For each station the stretch is sought whose log-ratio to the median of its neighbours departs most from the
-    rest (t of weekly means, widened for their dependence; the station's own yearly cycle is taken out when there
-    are three years), and compared with the factors a wrong state would give there. Items that share a state (all
+    rest (least squares of weekly means on a yearly cycle and the stretch; t widened for the dependence of weeks),
+    and compared with the factors a wrong state would give there. Items that share a state (all
     gases, all particles) are also looked at together: their common step stands out where the single ones drown
     in noise. What the noise of a station allows to find, :func:`least_detectable` says; where neighbours are far,
     a gas state's 9 % is below it. A series that is wrong throughout has no step; :func:`levels` compares stations
@@ -201,29 +203,50 @@ def audit(
     list of Suspicion, surest first; `item` joins the names of items that stepped together by ``,``
     """
     screen = screen or AuditScreen()
-    ratios = {item: _ratios(own, near) for item, own in series.items()}
     groups: list[tuple[str, ...]] = [(item,) for item in series]
     for gas in (True, False):
         together = tuple(i for i in series if quantity(i).gas is gas)
         groups += [together] if len(together) > 1 else []
     found: list[Suspicion] = []
     for group in groups:
-        for station in series[group[0]]:
-            rows = [r for i in group if (r := ratios[i].get(station)) is not None]
-            if len(rows) == len(group):
-                known = candidates.get(group[0], {}).get(station, {})
-                found += _steps(days, _mean_of_rows(rows), station, ",".join(group), known, screen)
+        # A wrong station pulls its neighbours' reference: the surest is corrected first, then all look again.
+        logs = {i: {s: _logs(v) for s, v in series[i].items()} for i in group}
+        for _ in range(screen.most * len(logs[group[0]])):
+            best = _surest(days, logs, candidates.get(group[0], {}), near, screen)
+            if best is None:
+                break
+            found.append(best)
+            inside = (days >= np.datetime64(best.start)) & (days <= np.datetime64(best.end))
+            for own in logs.values():
+                own[best.station] = np.where(inside, own[best.station] - np.log(best.factor), own[best.station])
     return sorted(found, key=lambda s: -s.confidence)
 
 
+def _surest(
+    days: Array,
+    logs: Mapping[str, Mapping[str, Array]],
+    candidates: Mapping[str, Mapping[str, float]],
+    near: Mapping[str, Sequence[str]] | None,
+    screen: AuditScreen,
+) -> Suspicion | None:
+    """The stretch with the largest t among all stations of a group of items; None when none is sure."""
+    ratios = [_ratios(own, near) for own in logs.values()]
+    found = []
+    for station in next(iter(logs.values())):
+        if all(station in r for r in ratios):
+            ratio = _mean_of_rows([r[station] for r in ratios])
+            stretch = _stretch(days, ratio, station, ",".join(logs), candidates.get(station, {}), screen)
+            found += [] if stretch is None else [stretch]
+    return max(found, key=lambda pair: pair[0], default=(0.0, None))[1]
+
+
 def _ratios(own: Mapping[str, Array], near: Mapping[str, Sequence[str]] | None) -> dict[str, Array]:
-    """Station -> daily log-ratio to the median of its neighbours (without `near`: of all others)."""
-    logs = {s: _logs(values) for s, values in own.items()}
+    """Station -> daily log-ratio to the median of its neighbours (without `near`: of all others); logs in."""
     found = {}
     for station in own:
-        others = [s for s in (own if near is None else near.get(station, ())) if s != station and s in logs]
+        others = [s for s in (own if near is None else near.get(station, ())) if s != station and s in own]
         if len(others) >= 2:
-            found[station] = logs[station] - median_of(np.array([logs[s] for s in others]), 2)
+            found[station] = own[station] - median_of(np.array([own[s] for s in others]), 2)
     return found
 
 
@@ -271,34 +294,55 @@ def _weekly(ratio: Array) -> Array:
     return out
 
 
-@numba.njit(cache=True)
-def _best_stretch(x: Array, least: int, loose: float) -> tuple[float, int, int]:
-    """Stretch [a, b) whose mean departs most from the rest, by the two-sample t; a stretch may touch an end.
+def _season_basis(days: Array, ok: Array) -> Array:
+    """Orthonormal columns that a step is told apart from: the mean, and with 14 months a yearly cycle.
 
-    Weeks are not quite independent: `loose` times the pooled variance is used.
+    Rows of missing weeks are zero. Two harmonics: a station's ratio to its neighbours has a smooth season.
     """
-    n = x.size
-    best, first, last = 0.0, 0, n
-    total, square, count = np.zeros(n + 1), np.zeros(n + 1), np.zeros(n + 1)
+    weeks = ok.size
+    day = np.array([(days[0].astype(object) + timedelta(days=7 * i)).timetuple().tm_yday for i in range(weeks)])
+    columns = [np.ones(weeks)]
+    if weeks >= 61:
+        for k in (1, 2):
+            columns += [np.cos(2 * np.pi * k * day / 365.25), np.sin(2 * np.pi * k * day / 365.25)]
+    design = np.column_stack(columns) * ok[:, None]
+    return np.asarray(np.linalg.qr(design)[0])
+
+
+@numba.njit(cache=True)
+def _best_stretch(left: Array, ok: Array, basis: Array, least: int) -> tuple[float, float, int, int]:
+    """Least squares of the series on season and a step over [a, b), for all a and b: largest |t|, its step, a, b.
+
+    A stretch holds at most half of the weeks and may touch an end. `left` is the series with the season taken
+    out (projected off `basis`), zero where `ok` is false.
+    """
+    n, k = basis.shape
+    rest = 0.0
+    sums, total, count = np.zeros((n + 1, k)), np.zeros(n + 1), np.zeros(n + 1)
     for i in range(n):
-        ok = not np.isnan(x[i])
-        total[i + 1] = total[i] + (x[i] if ok else 0.0)
-        square[i + 1] = square[i] + (x[i] ** 2 if ok else 0.0)
-        count[i + 1] = count[i] + (1.0 if ok else 0.0)
-    for a in range(0, n - least + 1):
+        inside = 1.0 if ok[i] else 0.0
+        rest += left[i] ** 2
+        count[i + 1] = count[i] + inside
+        total[i + 1] = total[i] + left[i]
+        for j in range(k):
+            sums[i + 1, j] = sums[i, j] + basis[i, j]
+    best, step, first, last = 0.0, 0.0, 0, n
+    for a in range(n - least + 1):
         for b in range(a + least, n + 1):
-            n1 = count[b] - count[a]
-            n2 = count[n] - n1
-            if n1 < 4 or n2 < least or n1 > n2:
+            weeks = count[b] - count[a]
+            if weeks < 4 or 2 * weeks > count[n]:
                 continue
-            m1 = (total[b] - total[a]) / n1
-            m2 = (total[n] - total[b] + total[a]) / n2
-            within = square[n] - n1 * m1**2 - n2 * m2**2
-            spread = np.sqrt(loose * max(within, 1e-12) / (n1 + n2 - 2) * (1 / n1 + 1 / n2))
-            t = abs(m1 - m2) / spread
+            free = weeks
+            for j in range(k):
+                free -= (sums[b, j] - sums[a, j]) ** 2
+            if free < 2:
+                continue
+            beta = (total[b] - total[a]) / free
+            within = max(rest - beta * beta * free, 1e-12)
+            t = abs(beta) * np.sqrt(free) / np.sqrt(within / (count[n] - k - 1))
             if t > best:
-                best, first, last = t, a, b
-    return best, first, last
+                best, step, first, last = t, beta, a, b
+    return best, step, first, last
 
 
 def _loose(weeks: Array) -> float:
@@ -314,36 +358,45 @@ def _loose(weeks: Array) -> float:
     return (1 + r) / (1 - r)
 
 
-def _steps(
+def _stretch(
     days: Array,
     ratio: Array,
     station: str,
     item: str,
     candidates: Mapping[str, float],
     screen: AuditScreen,
-) -> list[Suspicion]:
-    weeks = _deseasoned(_weekly(ratio), days)
-    found: list[Suspicion] = []
+) -> tuple[float, Suspicion] | None:
+    """The stretch of a log-ratio that departs most, with its t; None when it is not sure."""
+    weeks = _weekly(ratio)
+    ok = ~np.isnan(weeks)
     least = max(4, screen.min_days // 7)
-    for _ in range(screen.most):
-        if np.count_nonzero(~np.isnan(weeks)) < 2 * least + 4:
-            break
-        t, low, high = _best_stretch(weeks, least, 1.0)
-        inside = np.zeros(weeks.size, dtype=bool)
-        inside[low:high] = True
-        rest = float(np.nanmedian(weeks[~inside]))
-        step = float(np.nanmedian(weeks[inside])) - rest
-        level = np.where(inside, step + rest, rest)
-        t /= np.sqrt(_loose(weeks - level))
-        if t < screen.t or abs(step) < screen.min_step:
-            break
-        name, expected = _nearest(step, candidates, screen)
-        first, last = days[low * 7], days[min(high * 7, days.size) - 1]
-        confidence = _confidence(float(t), step, expected, screen)
-        span = (first.astype(object), last.astype(object))
-        found.append(Suspicion(station, item, *span, float(np.exp(step)), expected, name, confidence))
-        weeks = np.where(inside, weeks - step, weeks)
-    return found
+    if np.count_nonzero(ok) < 2 * least + 4:
+        return None
+    basis = _season_basis(days, ok)
+    filled = np.where(ok, weeks, 0.0)
+    t, step, low, high = _best_stretch((filled - basis @ (basis.T @ filled)) * ok, ok, basis, least)
+    filled[low:high] -= step * ok[low:high]
+    left = np.where(ok, filled - basis @ (basis.T @ filled), np.nan)
+    t /= np.sqrt(_loose(left))
+    if t < screen.t or abs(step) < screen.min_step:
+        return None
+    # A state changes from one day to the next, a drift does not: the edges must carry the step.
+    if _edge_step(weeks, low, high, 4) / step < screen.edge_share:
+        return None
+    name, expected = _nearest(step, candidates, screen)
+    first, last = days[low * 7].astype(object), days[min(high * 7, days.size) - 1].astype(object)
+    confidence = _confidence(float(t), step, expected, screen)
+    return float(t), Suspicion(station, item, first, last, float(np.exp(step)), expected, name, confidence)
+
+
+def _edge_step(weeks: Array, low: int, high: int, span: int) -> float:
+    """Mean step into the stretch over its edges, from `span` weeks on either side of each."""
+    steps = []
+    for edge, sign in ((low, 1.0), (high, -1.0)):
+        before, after = weeks[max(0, edge - span) : edge], weeks[edge : edge + span]
+        if np.any(~np.isnan(before)) and np.any(~np.isnan(after)):
+            steps.append(sign * float(np.nanmean(after) - np.nanmean(before)))
+    return float(np.mean(steps)) if steps else 0.0
 
 
 def least_detectable(ratio: Array, days: int, screen: AuditScreen | None = None) -> float:
@@ -359,25 +412,6 @@ def least_detectable(ratio: Array, days: int, screen: AuditScreen | None = None)
     n1 = max(days / 7, 1)
     n2 = max(np.count_nonzero(~np.isnan(weeks)) - n1, 1)
     return float(np.exp(max(screen.t * spread * np.sqrt(1 / n1 + 1 / n2), screen.min_step)))
-
-
-def _deseasoned(weeks: Array, days: Array) -> Array:
-    """Take out the station's own yearly cycle against its neighbours when three or more years allow it."""
-    start = days[0].astype(object)
-    week_of_year = np.array([(start + timedelta(days=7 * i)).timetuple().tm_yday // 28 for i in range(weeks.size)])
-    if weeks.size < 3 * 52:
-        return weeks
-    out = weeks.copy()
-    year = np.array([(start + timedelta(days=7 * i)).year for i in range(weeks.size)])
-    with np.errstate(invalid="ignore"):
-        centred = out - np.array(
-            [np.nanmean(out[year == y]) if np.any(~np.isnan(out[year == y])) else 0 for y in year]
-        )
-    for k in np.unique(week_of_year):
-        part = centred[week_of_year == k]
-        if np.any(~np.isnan(part)):
-            out[week_of_year == k] -= np.nanmedian(part)
-    return out
 
 
 def _nearest(step: float, candidates: Mapping[str, float], screen: AuditScreen) -> tuple[str, float]:
