@@ -13,9 +13,9 @@ import typer
 from qinglan import __version__
 from qinglan.cli import plan_commands, verdicts
 from qinglan.cli.output import Shell, options_of
-from qinglan.core.clock import Period, day_and_hour, from_day_and_hour, today
+from qinglan.core.clock import Period, from_day_and_hour, today
 from qinglan.core.errors import QinglanError, UsageError
-from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS, quantity
+from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
 
 app = typer.Typer(
     name="qinglan",
@@ -99,8 +99,8 @@ def init(
     else:
         shell.out.print(
             shell.say(
-                f"工作区已建立：{workspace.home}（计划 {plan}，登记站点 {registered} 个）。下一步：qinglan ingest LAYOUT PATH…",
-                f"Workspace ready: {workspace.home} (plan {plan}, {registered} stations). Next: qinglan ingest LAYOUT PATH...",
+                f"工作区已建立：{workspace.home}（{plan}，站点 {registered}）。下一步：qinglan ingest LAYOUT PATH…",
+                f"Ready: {workspace.home} ({plan}, {registered} stations). Next: qinglan ingest LAYOUT PATH...",
             )
         )
 
@@ -307,6 +307,38 @@ def rank(
 
 
 @app.command()
+def trend(
+    context: typer.Context,
+    place: Annotated[str, typer.Argument(help="地区 / place")],
+    item: Annotated[str, typer.Argument(help="项目 / item: so2 no2 co mda8 pm10 pm2_5")],
+    dust_removed: Annotated[bool, typer.Option("--dust-out/--dust-in", help="扣除沙尘 / dust removed")] = True,
+    settings: Settings = None,
+) -> None:
+    """趋势：秩相关（HJ 663）与Theil-Sen斜率。Rank test of the years and slope of the months."""
+    from qinglan.flow.trends import place_trend
+
+    shell: Shell = context.obj
+    dusty = "out" if dust_removed else "in"
+    found = place_trend(_open(shell), place, item, dusty, options_of(settings or []), shell.progress)
+    shell.give(found) if shell.as_json else verdicts.print_trend(shell, found)
+
+
+@app.command()
+def compare(
+    context: typer.Context,
+    year: Annotated[int, typer.Argument(help="年 / year")],
+    ruler: Annotated[str, typer.Argument(help="who2021、eu2024、usepa2024")],
+    place: Annotated[list[str] | None, typer.Option(help="地区，可重复 / a place, may be repeated")] = None,
+) -> None:
+    """与世卫、欧盟、美国标准对照。Places beside the rulers of WHO, EU and US."""
+    from qinglan.flow.trends import compare as beside
+
+    shell: Shell = context.obj
+    found = beside(_open(shell), year, ruler, place, {}, shell.progress)
+    shell.give(found) if shell.as_json else verdicts.print_comparison(shell, found)
+
+
+@app.command()
 def rules(
     context: typer.Context,
     on: Annotated[str | None, typer.Option(help="日期 / date")] = None,
@@ -387,6 +419,3 @@ def main() -> None:
         else:
             Shell(Path()).err.print(f"[bold red]×[/bold red] {error}", markup=True)
         sys.exit(2 if isinstance(error, UsageError) else 1)
-
-
-__all__ = ["app", "day_and_hour", "main", "quantity"]

@@ -13,6 +13,8 @@ from qinglan.core.names import DAILY_ITEMS, quantity
 
 Row = Mapping[str, Any]
 
+_DUST = {"in": ("含沙尘", "dust in"), "out": ("扣沙尘", "dust out")}
+
 
 def _heads(shell: Shell, zh: str, en: str, right: Sequence[int] = ()) -> list[tuple[str, str]]:
     """Headings written as one string, cells apart by ``|``."""
@@ -57,7 +59,7 @@ def print_verdict(shell: Shell, verdict: Any) -> None:
     shell.out.print(
         shell.say(
             f"沙尘事件：已确认 {dust['confirmed']}，已否决 {dust['rejected']}，待确认 {dust['proposed']}",
-            f"Dust events: {dust['confirmed']} confirmed, {dust['rejected']} rejected, {dust['proposed']} to be reviewed",
+            f"Dust events: {dust['confirmed']} confirmed, {dust['rejected']} rejected, {dust['proposed']} open",
         )
     )
     shell.out.print(f"[dim]{shell.say('运行', 'run')} {content['run']['id']}  {verdict.folder}[/dim]")
@@ -250,22 +252,17 @@ def print_dust(shell: Shell, workspace: Any, events: Sequence[Row]) -> None:
 def print_index(shell: Shell, found: Row, items: Sequence[str]) -> None:
     """One index with its single indices and advice."""
     meaning = found["meaning"]
-    level = f"  {shell.say(meaning['zh'], meaning['en'])}" if meaning else ""
-    value = shown(found["aqi"]) if found["aqi"] is not None else "NA"
-    shell.out.print(
-        f"[bold]AQI {value}[/bold]{level}  {shell.say('首要污染物', 'primary')}: {pollutants(found['primary_pollutant'])}  [{found['edition']}]".replace(
-            "[HJ", "\\[HJ"
-        )
-    )
+    words = [f"AQI {'NA' if found['aqi'] is None else found['aqi']}"]
+    if meaning:
+        words.append(shell.say(meaning["zh"], meaning["en"]))
+    words.append(f"{shell.say('首要污染物', 'primary')}: {pollutants(found['primary_pollutant'])}")
+    shell.out.print("  ".join([*words, f"({found['edition']})"]), style="bold", markup=False)
     shell.table("", [(quantity(i).symbol, "right") for i in items], [[found.get(f"iaqi_{i}") for i in items]])
     if found["aqi_state"] != "complete":
         shell.out.print(shell.say("项目不全", "not all items are there") + f" ({found['aqi_state']})")
     if meaning:
-        shell.out.print(
-            shell.say(
-                f"{meaning['health_zh']} {meaning['advice_zh']}", f"{meaning['health_en']} {meaning['advice_en']}"
-            )
-        )
+        for zh, en in (("health_zh", "health_en"), ("advice_zh", "advice_en")):
+            shell.out.print(shell.say(meaning[zh], meaning[en]))
 
 
 def print_place_days(shell: Shell, workspace: Any, place: str, day: str | None) -> None:
@@ -327,7 +324,7 @@ def print_assessment(shell: Shell, found: Row) -> None:
         [
             [
                 shell.say(r["name"], r["name_en"]),
-                shell.say({"in": "含", "out": "扣除"}[r["dust"]], r["dust"]),
+                shell.say(*_DUST[r["dust"]]),
                 r["valid_days"],
                 r["good_days"],
                 f"{r['good_rate']:.1f}%" if r["good_rate"] is not None else "—",
@@ -352,7 +349,7 @@ def print_assessment(shell: Shell, found: Row) -> None:
         [
             [
                 shell.say(e["name"], e["name_en"]),
-                shell.say({"in": "含", "out": "扣除"}[e["dust"]], e["dust"]),
+                shell.say(*_DUST[e["dust"]]),
                 quantity(e["item"]).symbol,
                 e["statistic"],
                 e["shown"],
@@ -373,7 +370,7 @@ def print_ranking(shell: Shell, found: Row, top: int) -> None:
     """The ranking, or its first rows."""
     rows = found["ranking"][:top] if top else found["ranking"]
     shell.table(
-        f"{found['period']}  {shell.say({'in': '含沙尘', 'out': '扣除沙尘'}[found['dust']], 'dust ' + found['dust'])}",
+        f"{found['period']}  {shell.say(*_DUST[found['dust']])}",
         _heads(
             shell,
             "名次|地区|综合指数|首要|SO₂|NO₂|CO-95|O₃-90|PM₁₀|PM₂.₅|上年|变化",
@@ -391,5 +388,65 @@ def print_ranking(shell: Shell, found: Row, top: int) -> None:
                 f"{r['change_percent']:+.1f}%" if r["change_percent"] is not None else "—",
             ]
             for r in rows
+        ],
+    )
+
+
+def print_trend(shell: Shell, found: Row) -> None:
+    """Annual values, the rank test and the slope."""
+    symbol = quantity(found["item"]).symbol
+    shell.table(
+        f"{symbol} {found['statistic']}",
+        _heads(shell, "年|值|数据|标准", "year|value|data|standard", (1,)),
+        [[r["period"], r["shown"], "✓" if r["data_valid"] else "×", r["edition"]] for r in found["annual"]],
+    )
+    test, slope = found["rank_test"], found["slope"]
+    if "not_made" in test:
+        shell.out.print(shell.say("秩相关检验：", "rank test: ") + test["not_made"])
+    else:
+        words = {
+            "rising": ("上升", "rising"),
+            "falling": ("下降", "falling"),
+            "no_change": ("基本无变化", "no change"),
+        }
+        shell.out.print(
+            f"{shell.say('秩相关系数', 'rank correlation')} {test['coefficient']:+.3f} "
+            f"({shell.say('临界值', 'critical')} {test['critical']:.3f}) {shell.say(*words[test['direction']])}"
+        )
+    if "not_made" in slope:
+        shell.out.print(shell.say("斜率：", "slope: ") + slope["not_made"])
+    else:
+        sure = shell.say("显著", "significant") if slope["significant"] else shell.say("不显著", "not significant")
+        shell.out.print(
+            f"Theil-Sen {slope['per_year']:+.2f} [{slope['low']:+.2f}, {slope['high']:+.2f}] "
+            f"{quantity(found['item']).unit}{shell.say('/年', ' a year')}  p {slope['p']:.3f}  {sure}",
+            markup=False,
+        )
+
+
+def print_comparison(shell: Shell, found: Row) -> None:
+    """Each form of a comparator beside the measured value."""
+    words = {True: ("满足", "met"), False: ("不满足", "not met"), None: ("—", "—")}
+    shell.table(
+        f"{found['comparator']} {found['year']}",
+        _heads(
+            shell,
+            "地区|项目|形式|值|限值|单位|超标/允许|结论|说明",
+            "place|item|form|value|limit|unit|over/allowed|result|note",
+            (3, 4),
+        ),
+        [
+            [
+                shell.say(r["name"], r["name_en"]),
+                quantity(r["item"]).symbol,
+                r["form"],
+                r["value"],
+                r["limit"],
+                r["unit"],
+                f"{shown(r['exceedances'])}/{shown(r['allowed_exceedances'])}",
+                shell.say(*words[r["attained"]]),
+                r["note"],
+            ]
+            for r in found["rows"]
         ],
     )

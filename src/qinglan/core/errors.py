@@ -26,7 +26,7 @@ class UnknownName(QinglanError):
     """A name that is not in the vocabulary (quantity, place, station, option, edition ...)."""
 
     def __init__(self, kind: str, name: object, known: Sequence[object] = ()) -> None:
-        self.kind, self.name = kind, name
+        self.kind, self.name, self.known = kind, name, tuple(known)
         listed = ", ".join(str(k) for k in known)
         super().__init__(f"unknown {kind} {name!r}.", remedy=f"Known: {listed}." if listed else "")
 

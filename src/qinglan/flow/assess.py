@@ -91,6 +91,4 @@ def _rows(air: AirTables, name: str, period: Period, codes: Sequence[str] | None
 
 def _name(workspace: Workspace, rows: Sequence[dict[str, Any]]) -> None:
     for row in rows:
-        known = workspace.places[row["place"]] if row["place"] in workspace.places else None
-        row["name"] = known.name if known else row["place"]
-        row["name_en"] = known.name_en if known else row["place"]
+        row.update(workspace.named(row["place"]))

@@ -46,9 +46,7 @@ class Evaluated:
     asks of a year. (No text states a minimum for the good-day rate itself.)
     """
 
-    def __init__(
-        self, summary: Iterable[Row], evaluation: Iterable[Row], *, least_share: Fraction
-    ) -> None:
+    def __init__(self, summary: Iterable[Row], evaluation: Iterable[Row], *, least_share: Fraction) -> None:
         self._least_share = least_share
         self._summary = {(r["place"], r["period"], r["dust"]): r for r in summary}
         self._values = {(r["place"], r["period"], r["dust"], r["item"], r["statistic"]): r for r in evaluation}

@@ -64,7 +64,9 @@ def regional_days(air: AirTables, target: Target, places: Sequence[str], rules: 
         days = air["clean_days"] if dust_out else air["place_days"]
         table = days.filter(days.place.isin(list(places)))
         grouped = table.group_by("day").aggregate(
-            value=table[target.air.item].mean(), valid=table[target.air.item].count(), hits=table[target.air.item].count()
+            value=table[target.air.item].mean(),
+            valid=table[target.air.item].count(),
+            hits=table[target.air.item].count(),
         )
     else:
         aqi = air["place_aqi"].filter(lambda t: t.in_force & t.aqi.notnull() & t.place.isin(list(places)))
@@ -118,7 +120,9 @@ def _bad_days_left(series: pl.DataFrame, goal: DatedValue, as_of: date, places: 
 def _trend(series: pl.DataFrame, target: Target) -> dict[str, Any] | None:
     """Theil-Sen slope of the monthly means with the seasonal Mann-Kendall test, per year in the target's unit."""
     assert target.air is not None
-    months = series.group_by(pl.col("day").dt.truncate("1mo").alias("month")).agg(pl.col("value").mean()).sort("month")
+    months = (
+        series.group_by(pl.col("day").dt.truncate("1mo").alias("month")).agg(pl.col("value").mean()).sort("month")
+    )
     if months.height < _MONTHS_MIN:
         return None
     label = np.array([d.month for d in months["month"]])
@@ -154,8 +158,9 @@ def _said(left: Mapping[str, Any], target: Target) -> dict[str, str]:
         zh.append(f"余期均值≤{left['allowed_mean']:.1f} {target.unit}")
         en.append(f"mean of the rest <= {left['allowed_mean']:.1f} {target.unit}")
     if left["bad_days_left"] is not None:
-        zh.append(f"可再超{left['bad_days_left']}个城市日")
-        en.append(f"{left['bad_days_left']} city-days may be bad")
+        spare = int(left["bad_days_left"])
+        zh.append(f"可再超{spare}个城市日" if spare >= 0 else f"已多超{-spare}个城市日")
+        en.append(f"{spare} city-days may be bad" if spare >= 0 else f"{-spare} city-days too many already")
     if left["probability"] is not None:
         zh.append(f"达标概率{left['probability']:.0%}")
         en.append(f"chance {left['probability']:.0%}")

@@ -1,4 +1,4 @@
-"""Quality control of the lake: reported hours -> flags and checked hours, made again only when something changed."""
+"""Quality control of the lake: reported hours -> flags and checked hours, made again only after a change."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from qinglan.core.names import HOURLY_ITEMS
 from qinglan.core.provenance import Coverage, Run
 from qinglan.flow import air_results, dust, quality
 from qinglan.flow.air_results import AirTables, Options
-from qinglan.flow.outlook import outlook
 from qinglan.flow.measure import Basis, Evaluated
+from qinglan.flow.outlook import outlook
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.judge import Measured, Reported, judge_targets
 from qinglan.plan.pack import Plan, Target, load_plan
@@ -288,7 +288,7 @@ def _measured(
     as_of: date,
     options: Options,
 ) -> tuple[Measured, list[dict[str, Any]]] | None:
-    """The figure of an air target, its variants, and the same figure of the years before; None without any data."""
+    """The figure of an air target, its variants, and that of the years before; None without any data."""
     assert target.air is not None
     places = plan.air_places(target, workspace.places)
     goal = target.value_at(as_of)
@@ -361,15 +361,7 @@ def _place_rows(workspace: Workspace, air: AirTables, as_of: date) -> list[dict[
     joined = chosen.left_join(ranks, "place").drop("place_right").order_by(["field", "rank", "place"])
     rows = []
     for row in air.con.to_pyarrow(joined).to_pylist():
-        place = workspace.places[row["place"]] if row["place"] in workspace.places else None
-        rows.append(
-            {
-                "name": place.name if place else row["place"],
-                "name_en": place.name_en if place else row["place"],
-                "level": place.level if place else "",
-                **row,
-            }
-        )
+        rows.append({**workspace.named(row["place"]), **row})
     return rows
 
 

@@ -82,6 +82,13 @@ class Workspace:
                 continue
         return None
 
+    def named(self, code: str) -> dict[str, str]:
+        """`name`, `name_en` and `level` of a place; the code itself for one that nobody registered."""
+        if code not in self.places:
+            return {"name": code, "name_en": code, "level": ""}
+        place = self.places[code]
+        return {"name": place.name, "name_en": place.name_en, "level": place.level}
+
     def station_lookup(self) -> RegisteredStations:
         """The register as a lookup, as it stands now."""
         return station_lookup(self.registry, self.place_of)

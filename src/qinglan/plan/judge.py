@@ -305,7 +305,8 @@ class _Judge:
             status = "no_data"
             if value is not None:
                 ok = meets(self.target, value, self.goal.value)
-                status = ("met" if ok else "not_met") if self.finished else ("on_track" if ok else "at_risk")
+                open_status = self.settled(value) or ("on_track" if ok else "at_risk")
+                status = ("met" if ok else "not_met") if self.finished else open_status
             made.append(
                 {
                     "name": variant.name,
