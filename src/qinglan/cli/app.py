@@ -99,7 +99,7 @@ def init(
     else:
         shell.out.print(
             shell.say(
-                f"工作区已建立：{workspace.home}（{plan}，站点 {registered}）。下一步：qinglan ingest LAYOUT PATH…",
+                f"工作区已建立：{workspace.home}（{plan}，站点 {registered}）。下一步：qinglan ingest",
                 f"Ready: {workspace.home} ({plan}, {registered} stations). Next: qinglan ingest LAYOUT PATH...",
             )
         )

@@ -190,7 +190,15 @@ def _summary(air: AirTables, options: Options, periods: Sequence[Period]) -> ir.
         "place_right", "period_right", "dust_right"
     )
     index = air["indexed"].select("place", "period", "dust", "composite_index", "max_index", "main_pollutant")
-    return table.left_join(index, ["place", "period", "dust"]).drop("place_right", "period_right", "dust_right")
+    table = table.left_join(index, ["place", "period", "dust"]).drop("place_right", "period_right", "dust_right")
+    # The published habit: concentrations without dust stand beside a rate that keeps it, so both rates go along.
+    raw = {f"raw_{n}": n for n in ("valid_days", "good_days", "heavy_days", "good_rate")}
+    measured = air["counts"].filter(lambda t: t.dust == "in").select("place", "period", **raw)
+    adjusted = air["counts"].filter(lambda t: t.dust == "out")
+    adjusted = adjusted.select("place", "period", adjusted_good_rate="good_rate")
+    for other in (measured, adjusted):
+        table = table.left_join(other, ["place", "period"]).drop("place_right", "period_right")
+    return table
 
 
 def compute_ranking(air: AirTables, fields: Mapping[str, Sequence[str]], periods: Sequence[Period]) -> None:

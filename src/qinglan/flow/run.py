@@ -359,10 +359,7 @@ def _place_rows(workspace: Workspace, air: AirTables, as_of: date) -> list[dict[
     ranks = ranking.filter((ranking.period == newest.label) & (ranking.dust == "out"))
     ranks = ranks.select("place", "rank", "field", "previous_index", "change_percent", "change_rank")
     joined = chosen.left_join(ranks, "place").drop("place_right").order_by(["field", "rank", "place"])
-    rows = []
-    for row in air.con.to_pyarrow(joined).to_pylist():
-        rows.append({**workspace.named(row["place"]), **row})
-    return rows
+    return [{**workspace.named(row["place"]), **row} for row in air.con.to_pyarrow(joined).to_pylist()]
 
 
 def _write(workspace: Workspace, air: AirTables, content: Mapping[str, Any]) -> Path:

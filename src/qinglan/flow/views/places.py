@@ -16,7 +16,8 @@ from qinglan.plan.rules import load_book
 
 #: Columns that a table of places may be sorted by; an item sorts by its leading statistic.
 SORTABLE = (
-    "rank", "place", "composite_index", "good_rate", "good_days", "heavy_days", "valid_days", "change_percent",
+    "rank", "place", "composite_index", "raw_good_rate", "raw_good_days", "raw_heavy_days", "raw_valid_days",
+    "adjusted_good_rate", "change_percent",
     *DAILY_ITEMS,
 )  # fmt: skip
 

@@ -61,12 +61,14 @@ def table(
 def _heads(words: Text) -> dict[str, str]:
     """Columns of the table of places with their headings."""
     plain = ("rank", "place", "name")
-    tail = ("valid_days", "good_days", "good_rate", "heavy_days", "composite_index", "main_pollutant",
-            "previous_index", "change_percent", "edition")  # fmt: skip
+    days = {"raw_valid_days": "valid_days", "raw_good_days": "good_days", "raw_good_rate": "good_rate",
+            "adjusted_good_rate": "adjusted_good_rate", "raw_heavy_days": "heavy_days"}  # fmt: skip
+    tail = ("composite_index", "main_pollutant", "previous_index", "change_percent", "edition")
     heads = {c: words(f"column.{c}") for c in plain}
     heads |= {
         item: words("column.with_unit", name=words.item(item), unit=words.unit(item)) for item in DAILY_ITEMS
     }
+    heads |= {c: words(f"column.{name}") for c, name in days.items()}
     return heads | {c: words(f"column.{c}") for c in tail}
 
 
@@ -159,6 +161,6 @@ def place(
         leading=views.leading_statistics(Period.year(chosen).end),
         months=views.by_month(result, code, chosen, dust),
         statistics=views.evaluation(result, Period.year(chosen), dust, code),
-        summary=summary.get(dust) or summary.get("in"),
+        summary=summary.get("in") or summary.get("out"),
         limits=views.year_limits(result, code, chosen, dust),
     )
