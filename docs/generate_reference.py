@@ -299,8 +299,8 @@ def tables_page() -> str:
         "数据湖中的表为 Parquet 文件，任何工具都可读。“入库限”只挡住不可能的数值；数值是否有效由质控判断。"
         "被更新的行移入 `<表>_superseded`，不删除。",
         "Tables of the lake are Parquet files that any tool reads. The limits of the door keep out what no "
-        "instrument can have meant; whether a value is valid is for quality control to say. A row that a later load replaces "
-        "moves to `<table>_superseded`; nothing is deleted.",
+        "instrument can have meant; whether a value is valid is for quality control to say. A row that a later load "
+        "replaces moves to `<table>_superseded`; nothing is deleted.",
         "src/qinglan/core/tables.py",
     )
     for each in DATASETS.values():

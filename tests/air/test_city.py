@@ -1,4 +1,4 @@
-"""Stations to places. Sources: HJ 663-2013 city evaluation (share of points, fact sheet 3), GB/T 8170; plain fractions."""
+"""Stations to places. Sources: HJ 663-2013 city evaluation (share of points); GB/T 8170; plain fractions."""
 
 import random
 from datetime import date, timedelta
@@ -75,7 +75,7 @@ def test_share_of_stations_for_one_to_eight_points(engine, rules):
 
 
 def test_who_takes_part(engine, rules):
-    """Background points, other kinds and stations out of service neither enter the mean nor the number expected."""
+    """Background points, other kinds and stations out of service enter neither the mean nor the number."""
     stations = [
         point("s1", "630100", "630102"),
         point("s2", "630100", "630103"),

@@ -1,4 +1,4 @@
-"""Evaluation of periods against plain fractions and numpy. Sources: HJ 663-2013 3 and annex A, GB 3095 table 4, 2016 No. 120."""
+"""Periods against plain fractions and numpy. Sources: HJ 663-2013, GB 3095 tables 1 and 4, 环办监测〔2016〕120号."""
 
 import random
 from datetime import date, timedelta

@@ -1,4 +1,4 @@
-"""Hours to days against plain fractions, over random gaps. Sources: GB 3095 table 4; HJ 663-2013 6.1.2; GB/T 8170."""
+"""Hours to days against fractions, over random gaps. Sources: GB 3095 table 4; HJ 663-2013 6.1.2; GB/T 8170."""
 
 import random
 from datetime import date, timedelta
@@ -125,8 +125,8 @@ def ozone(values: dict[int, float]) -> Day:
 
 
 def test_evening_before_counts_only_when_it_is_the_day_before(engine, rules):
-    flat = {h: 50.0 for h in range(1, 25)}
-    late = flat | {h: 150.0 for h in range(18, 25)}
+    flat = dict.fromkeys(range(1, 25), 50.0)
+    late = flat | dict.fromkeys(range(18, 25), 150.0)
     first = date(2025, 3, 1)
     hours = {
         ("A", first): ozone(late),

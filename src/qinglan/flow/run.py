@@ -317,7 +317,7 @@ def _measured(
     made = Measured(
         value=figure.value,
         coverage=Coverage(figure.coverage.expected, figure.coverage.observed),
-        edition=figure.edition,
+        edition=figure.edition if base.statistic == "mean" else _index_editions(period, options),
         dust=base.dust,
         data_valid=figure.data_valid,
         variants=variants,
@@ -327,6 +327,11 @@ def _measured(
         projection=ahead.projection,
     )
     return made, series
+
+
+def _index_editions(period: Period, options: Options) -> str:
+    """The editions of HJ 633 whose index counted the days of a period."""
+    return ", ".join(dict.fromkeys(rules_on(day, options).aqi.edition for day in (period.start, period.end)))
 
 
 def _filed(workspace: Workspace, as_of: date) -> list[EvidenceRecord]:
