@@ -1,4 +1,4 @@
-"""Periods against plain fractions and numpy. Sources: HJ 663-2013, GB 3095 tables 1 and 4, 环办监测〔2016〕120号."""
+"""Periods against fractions and numpy. Sources: HJ 663-2013, GB 3095 tables 1 and 4, 环办监测〔2016〕120号."""
 
 import random
 from datetime import date, timedelta
