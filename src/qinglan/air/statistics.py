@@ -79,37 +79,21 @@ def _with_mda8(days: ir.Table, rules: Rules, key: str) -> ir.Table:
     slots = range(first_label - 7, 25)
     if first_label < 8:
         days = _with_evening_before(days, key, slots)
-    # Running totals make each 8-h sum one subtraction; sums of integers in doubles stay exact.
-    totals: dict[str, ir.Value] = {}
-    total: ir.NumericValue = ibis.literal(0.0)
-    number: ir.NumericValue = ibis.literal(0.0)
-    for slot in slots:
-        value = days[_slot(slot)]
-        total = total + grid(value).fill_null(0.0)
-        number = number + value.notnull().ifelse(1.0, 0.0)
-        totals[f"total_{slot - slots[0]}"] = total
-        totals[f"number_{slot - slots[0]}"] = number
-    days = days.mutate(**totals)
+    days = _with_eight_hours(days, slots)
 
     hours_min = rules.limits.number("validity.8h.hours_min")
-    sums: dict[str, ir.Value] = {}
-    for last in range(7, len(slots)):
-        before = last - 8
-        sums[f"sum_{last}"] = days[f"total_{last}"] - (days[f"total_{before}"] if before >= 0 else 0.0)
-        sums[f"hours_{last}"] = days[f"number_{last}"] - (days[f"number_{before}"] if before >= 0 else 0.0)
-    days = days.mutate(**sums)
     candidates = [
         ibis.ifelse(
-            days[f"hours_{last}"] >= hours_min,
-            days[f"sum_{last}"] / days[f"hours_{last}"],
+            days[f"number8_{first}"] >= hours_min,
+            days[f"total8_{first}"] / days[f"number8_{first}"],
             ibis.null("float64"),
         )
-        for last in range(7, len(slots))
+        for first in slots[:-7]
     ]
     days = days.mutate(
         mda8_quotient=ibis.greatest(*candidates),
         mda8_n=sum(
-            ((days[f"hours_{last}"] >= hours_min).ifelse(1, 0) for last in range(7, len(slots))),
+            ((days[f"number8_{first}"] >= hours_min).ifelse(1, 0) for first in slots[:-7]),
             ibis.literal(0),
         ),
     )
@@ -125,6 +109,28 @@ def _with_mda8(days: ir.Table, rules: Rules, key: str) -> ir.Table:
             ibis.null("float64"),
         )
     )
+
+
+def _with_eight_hours(days: ir.Table, slots: range) -> ir.Table:
+    """Add `total8_<first>` and `number8_<first>`: sum and number of the eight slots from each on.
+
+    Two slots make a pair, two pairs four, two fours eight: each step is a table of its own, so that no expression
+    grows deep (engines that compile nested sums may take for ever), and sums of integers in doubles stay exact.
+    """
+    days = days.mutate(
+        **{f"total1_{s}": grid(days[_slot(s)]).fill_null(0.0) for s in slots},
+        **{f"number1_{s}": days[_slot(s)].notnull().ifelse(1.0, 0.0) for s in slots},
+    )
+    for width in (1, 2, 4):
+        firsts = slots[: len(slots) - 2 * width + 1]
+        days = days.mutate(
+            **{
+                f"{what}{2 * width}_{s}": days[f"{what}{width}_{s}"] + days[f"{what}{width}_{s + width}"]
+                for what in ("total", "number")
+                for s in firsts
+            }
+        )
+    return days
 
 
 def _slot(slot: int) -> str:
