@@ -26,7 +26,7 @@ _DECISIONS = pa.schema(
         ("decision", pa.string()),
         ("reason", pa.string()),
         ("by", pa.string()),
-        ("at", pa.timestamp("us", "UTC")),
+        ("decided_at", pa.timestamp("us", "UTC")),
     ]
 )
 
