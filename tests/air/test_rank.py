@@ -1,4 +1,4 @@
-"""Composite index and ranking. Sources: the ranking rule of 2018 with the vectors of the fact sheet, 4; fractions."""
+"""Composite index and ranking. Sources: the rule of 2018 with the vectors of the fact sheet, 4; exact fractions."""
 
 import random
 from fractions import Fraction

@@ -107,19 +107,24 @@ def report(
     unit: str,
     as_of: Annotated[str, typer.Option("--as-of", help="数值截至日 / the day it speaks of")],
     source: Annotated[str, typer.Option(help="来源文件及文号 / document and number")],
+    baseline: Annotated[
+        float | None,
+        typer.Option(help="基期值，同一单位，用于“增长、下降”类指标 / value it started from, for a change"),
+    ] = None,
     by: Annotated[str, typer.Option(help="报送人 / who reports")] = "",
 ) -> None:
     """报送一项指标的数值。Report a value for a target, with source and date."""
     from qinglan.flow.decide import report_value
     from qinglan.flow.workspace import open_workspace
+    from qinglan.plan.judge import Reported
 
     shell: Shell = context.obj
     try:
         day = date.fromisoformat(as_of)
     except ValueError as cause:
         raise UsageError(f"cannot read date {as_of!r}.", remedy="Write YYYY-MM-DD.") from cause
-    workspace = open_workspace(shell.home)
-    report_value(workspace, target, value, unit, day, source, who=by or getpass.getuser(), today=_today())
+    told = Reported(target, value, unit, day, source, by or getpass.getuser(), baseline)
+    report_value(open_workspace(shell.home), told, today=_today())
     shell.give({"reported": target}) if shell.as_json else shell.out.print(
         shell.say("已记录，下次运行时判定。", "Recorded; the next run judges it.")
     )

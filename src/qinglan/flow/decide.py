@@ -56,14 +56,19 @@ def review_dust(workspace: Workspace, event: str, status: str, *, reason: str, w
     decisions.review_dust_event(workspace.registry, event, status, reason=reason, who=who)
 
 
-def report_value(
-    workspace: Workspace, target: str, value: float, unit: str, as_of: date, source: str, *, who: str, today: date
-) -> None:
+def report_value(workspace: Workspace, report: Reported, *, today: date) -> None:
     """Enter what an office reports for a target; UsageError names every fault (unit, future date, source)."""
     plan = load_plan(workspace.settings.plan)
-    taken = accept_reported(plan, Reported(target, value, unit, as_of, source, who), today)
-    row = {"target_id": taken.target, "value": taken.value, "unit": taken.unit, "as_of": as_of, "source": source}
-    decisions.report_value(workspace.registry, row, who=who)
+    taken = accept_reported(plan, report, today)
+    row = {
+        "target_id": taken.target,
+        "value": taken.value,
+        "baseline_value": taken.baseline_value,
+        "unit": taken.unit,
+        "as_of": taken.as_of,
+        "source": taken.source,
+    }
+    decisions.report_value(workspace.registry, row, who=taken.reported_by)
 
 
 def file_evidence(workspace: Workspace, record: EvidenceRecord, *, today: date) -> None:

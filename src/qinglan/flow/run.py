@@ -269,7 +269,7 @@ def judged_targets(
                 measured[target.id], series[target.id] = found
     told = decisions.reported_values(workspace.registry, as_of=as_of)
     reported = [
-        Reported(r["target_id"], r["value"], r["unit"], r["as_of"], r["source"], r["by"])
+        Reported(r["target_id"], r["value"], r["unit"], r["as_of"], r["source"], r["by"], r["baseline_value"])
         for r in told
         if any(r["target_id"] == t.id for t in plan.targets)
     ]

@@ -150,14 +150,17 @@ def dust_events(registry: Registry, *, status: str | None = None, history: bool 
 def report_value(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> None:
     """Enter a value that an office reports for a target.
 
-    row : `target_id`, `value`, `unit`, `as_of` (date), `source` (document and number).
+    row : `target_id`, `value`, `unit`, `as_of` (date), `source` (document and number); `baseline_value` in the same
+        unit, where the target speaks of a change and the plan does not give the value it started from.
     """
     _need(target_id=row["target_id"], unit=row["unit"], source=row["source"], who=who)
     now = moment(at)
     made = {name: row[name] for name in ("target_id", "unit", "as_of", "source")}
+    base = row.get("baseline_value")
+    numbers = {"value": float(row["value"]), "baseline_value": None if base is None else float(base)}
     with registry.begin() as con:
-        con.execute(insert(schema.reported_values).values(**made, value=float(row["value"]), by=who, at=now))
-        detail = {"value": float(row["value"]), "unit": row["unit"], "as_of": row["as_of"].isoformat()}
+        con.execute(insert(schema.reported_values).values(**made, **numbers, by=who, at=now))
+        detail = {**numbers, "unit": row["unit"], "as_of": row["as_of"].isoformat()}
         append_event(
             con, "target.reported", row["target_id"], {**detail, "source": row["source"]}, who=who, at=now
         )

@@ -188,6 +188,7 @@ reported_values = Table(
     _serial(),
     Column("target_id", String(120), nullable=False),
     Column("value", Float, nullable=False),
+    Column("baseline_value", Float),
     Column("unit", String(40), nullable=False),
     Column("as_of", Date, nullable=False),
     Column("source", Text, nullable=False),

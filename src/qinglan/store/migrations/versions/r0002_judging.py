@@ -56,6 +56,7 @@ def _reports_and_runs() -> None:
         sa.Column("id", sa.Integer, primary_key=True, autoincrement=True),
         sa.Column("target_id", sa.String(120), nullable=False),
         sa.Column("value", sa.Float, nullable=False),
+        sa.Column("baseline_value", sa.Float),
         sa.Column("unit", sa.String(40), nullable=False),
         sa.Column("as_of", sa.Date, nullable=False),
         sa.Column("source", sa.Text, nullable=False),
