@@ -150,8 +150,8 @@ def dust_events(registry: Registry, *, status: str | None = None, history: bool 
 def report_value(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> None:
     """Enter a value that an office reports for a target.
 
-    row : `target_id`, `value`, `unit`, `as_of` (date), `source` (document and number); `baseline_value` in the same
-        unit, where the target speaks of a change and the plan does not give the value it started from.
+    row : `target_id`, `value`, `unit`, `as_of` (date), `source` (document and number); `baseline_value` in
+        the same unit, where the target speaks of a change and the plan does not give the value it started from.
     """
     _need(target_id=row["target_id"], unit=row["unit"], source=row["source"], who=who)
     now = moment(at)
