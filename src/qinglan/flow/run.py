@@ -292,6 +292,8 @@ def _measured(
     assert target.air is not None
     places = plan.air_places(target, workspace.places)
     goal = target.value_at(as_of)
+    if as_of < goal.period.start:
+        return None
     period = goal.period if goal.period.end <= as_of else Period(goal.period.start, min(goal.period.end, as_of))
     base = target.air
 
