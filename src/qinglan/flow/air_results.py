@@ -7,7 +7,7 @@ one in force marked. The tables are those of ``docs/design/0002-contracts.md`` s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from itertools import groupby
 from typing import Any
@@ -24,7 +24,7 @@ from qinglan.air.statistics import station_days
 from qinglan.core.clock import Period
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.core.rulebook import Rules
-from qinglan.plan.rules import editions, rules_on
+from qinglan.plan.rules import editions, load_book, rules_on
 
 Options = Mapping[str, Mapping[str, str]]
 Progress = Callable[[str], None]
@@ -97,11 +97,12 @@ def compute_days(
 
 
 def compute_aqi(air: AirTables, last: date, options: Options) -> None:
-    """`place_aqi` (every day under every edition up to `last`, `in_force` marked) and `station_aqi` (in force)."""
-    spans = [(e.valid_from, e.valid_to) for e in editions("hj633") if e.valid_from <= max(last, date(2026, 3, 1))]
+    """`place_aqi` (every day under every edition, `in_force` marked) and `station_aqi` (the one in force)."""
+    spans = [(e.valid_from, e.valid_to) for e in editions("hj633")]
+    judging = rules_on(last, options)
     parts, own = [], []
     for valid_from, valid_to in spans:
-        rules = rules_on(max(valid_from, date(2018, 9, 1)), options)
+        rules = replace(judging, aqi=load_book("hj633", valid_from, **options.get("hj633", {})))
         days = air["place_days"]
         judged = daily_aqi(days, rules)
         inside = judged.day >= valid_from

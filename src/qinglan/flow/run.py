@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import filecmp
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +20,7 @@ from qinglan.air.aqi import hourly_aqi
 from qinglan.core.clock import Period
 from qinglan.core.errors import NotFound
 from qinglan.core.names import HOURLY_ITEMS
-from qinglan.core.provenance import Coverage, Run
+from qinglan.core.provenance import Coverage, Run, fingerprint
 from qinglan.flow import air_results, dust, quality
 from qinglan.flow.air_results import AirTables, Options
 from qinglan.flow.measure import Basis, Evaluated
@@ -28,16 +29,26 @@ from qinglan.flow.workspace import Workspace
 from qinglan.plan.judge import Measured, Reported, judge_targets
 from qinglan.plan.pack import Plan, Target, load_plan
 from qinglan.plan.rules import rules_on
-from qinglan.plan.tasks import EvidenceRecord, articles_verdict, task_states
+from qinglan.plan.tasks import EvidenceRecord, articles_verdict, record_faults, task_states
 from qinglan.store import decisions, runs, stations
 
 Progress = Callable[[str], None]
 
-#: Tables of a run that are written beside its verdict.
-WRITTEN = (
-    *("station_days", "place_days", "place_aqi", "station_aqi", "evaluation", "exceedance", "summary", "ranking"),
-    *("hourly_aqi", "dust_days", "dust_events", "stations", "targets_series"),
-)
+#: Tables of a run that are written beside its verdict, each in the order of its key: equal runs are equal files.
+WRITTEN: Mapping[str, tuple[str, ...]] = {
+    "station_days": ("station", "day"),
+    "place_days": ("place", "day"),
+    "place_aqi": ("place", "day", "edition"),
+    "station_aqi": ("station", "day", "edition"),
+    "evaluation": ("place", "period", "item", "statistic", "dust"),
+    "exceedance": ("place", "period", "item"),
+    "summary": ("place", "period", "dust"),
+    "ranking": ("field", "period", "dust", "rank", "place"),
+    "hourly_aqi": ("place", "station", "time"),
+    "dust_days": ("place", "day"),
+    "dust_events": ("id",),
+    "stations": ("station",),
+}
 _HOURS_SHOWN = 240
 
 
@@ -158,8 +169,13 @@ def _periods(workspace: Workspace, plan: Plan, as_of: date | None) -> list[Perio
     first, last = data_span(workspace)
     until = min(as_of, last) if as_of is not None else last
     found = air_results.evaluation_periods(first, until)
-    asked = [v.period for t in plan.targets if t.air is not None for v in t.values]
-    return found + [p for p in dict.fromkeys(asked) if p not in found and p.start <= until <= p.end]
+    asked = [_until(v.period, until) for t in plan.targets if t.air is not None for v in t.values]
+    return found + [p for p in dict.fromkeys(asked) if p is not None and p not in found and p.end >= first]
+
+
+def _until(period: Period, day: date) -> Period | None:
+    """The part of a period that is over on a day; None when it has not begun."""
+    return None if day < period.start else Period(period.start, min(period.end, day))
 
 
 def fields_of(workspace: Workspace, air: AirTables) -> dict[str, list[str]]:
@@ -223,11 +239,7 @@ def _content(
     making = Run(
         kind="run",
         started_at=now,
-        inputs={
-            **{f"lake/{n}": workspace.lake.fingerprint(n) for n in ("hours", "city_days", "checked")},
-            "plan": plan.hash,
-            "dust_events": str(len(events)),
-        },
+        inputs=_inputs(workspace, plan, as_of),
         rules=rules.uses(),
         arguments={
             "plan": plan.id,
@@ -236,7 +248,7 @@ def _content(
         },
     )
     judged = judged_targets(workspace, plan, air, as_of, options)
-    filed = _filed(workspace, as_of)
+    filed, refused = _filed(workspace, plan, as_of)
     states = task_states(plan, {t["id"]: t["status"] for t in judged}, filed, as_of)
     return {
         "run": making.as_dict(),
@@ -245,12 +257,32 @@ def _content(
         "simulated": workspace.settings.simulated,
         "targets": judged,
         "articles": articles_verdict(plan, states),
+        "refused_evidence": refused,
         "departments": {d.id: d.title.as_dict() for d in plan.departments.values()},
         "places": _place_rows(workspace, air, as_of),
         "dust": {
             state: sum(e["status"] == state for e in events) for state in ("proposed", "confirmed", "rejected")
         },
         "control": quality.control(workspace, on=as_of).as_dict(),
+    }
+
+
+def _inputs(workspace: Workspace, plan: Plan, as_of: date) -> dict[str, str]:
+    """Fingerprints of all that a verdict stands on: observations, register, plan, and what people decided."""
+    registry = workspace.registry
+    said: dict[str, list[dict[str, Any]]] = {
+        "stations": stations.stations(registry),
+        "dust_events": decisions.dust_events(registry),
+        "reported_values": decisions.reported_values(registry, as_of=as_of),
+        "task_evidence": decisions.task_evidence(registry, as_of=as_of),
+    }
+    # Not who wrote it down when; an event's own evidence is made from the hours again.
+    left_out = ("at", "id", "version", "evidence", "rule_version")
+    rest = {name: [{k: v for k, v in r.items() if k not in left_out} for r in rows] for name, rows in said.items()}
+    return {
+        **{f"lake/{n}": workspace.lake.fingerprint(n) for n in ("hours", "city_days", "checked")},
+        "plan": plan.hash,
+        **{name: fingerprint(sorted(fingerprint(row) for row in rows)) for name, rows in rest.items()},
     }
 
 
@@ -292,9 +324,9 @@ def _measured(
     assert target.air is not None
     places = plan.air_places(target, workspace.places)
     goal = target.value_at(as_of)
-    if as_of < goal.period.start:
+    period = _until(goal.period, as_of)
+    if period is None:
         return None
-    period = goal.period if goal.period.end <= as_of else Period(goal.period.start, min(goal.period.end, as_of))
     base = target.air
 
     def basis(combine: str, dusty: str) -> Basis:
@@ -306,7 +338,7 @@ def _measured(
         return None
     variants = {v.name: rows.figure(places, period, basis(v.combine, v.dust)).value for v in base.variants}
     before = None
-    if target.baseline is not None:
+    if target.baseline is not None and target.baseline.value is None:
         before = rows.figure(places, target.baseline.period, main).value
     years = [Period.year(y) for y in range(goal.period.end.year - 9, as_of.year + 1)]
     found = [(p, rows.figure(places, p, main)) for p in years if p.end <= as_of]
@@ -336,9 +368,9 @@ def _index_editions(period: Period, options: Options) -> str:
     return ", ".join(dict.fromkeys(rules_on(day, options).aqi.edition for day in (period.start, period.end)))
 
 
-def _filed(workspace: Workspace, as_of: date) -> list[EvidenceRecord]:
-    """Evidence that was filed for tasks, as the plan room reads it."""
-    return [
+def _filed(workspace: Workspace, plan: Plan, as_of: date) -> tuple[list[EvidenceRecord], list[str]]:
+    """Evidence that was filed for tasks, as the plan room reads it, and why some of it fits the plan no more."""
+    records = [
         EvidenceRecord(
             task=row["task_id"],
             item=row["item"],
@@ -353,6 +385,8 @@ def _filed(workspace: Workspace, as_of: date) -> list[EvidenceRecord]:
         )
         for row in decisions.task_evidence(workspace.registry, as_of=as_of)
     ]
+    faults = [record_faults(plan, record, as_of) for record in records]
+    return [r for r, f in zip(records, faults, strict=True) if not f], [text for f in faults for text in f]
 
 
 def _place_rows(workspace: Workspace, air: AirTables, as_of: date) -> list[dict[str, Any]]:
@@ -370,17 +404,38 @@ def _place_rows(workspace: Workspace, air: AirTables, as_of: date) -> list[dict[
 
 
 def _write(workspace: Workspace, air: AirTables, content: Mapping[str, Any]) -> Path:
-    """Write a run's folder whole or not at all."""
+    """Write a run's folder whole or not at all. A folder that says the same already stays as it is."""
     folder: Path = workspace.results / content["run"]["id"]
     draft = folder.with_suffix(".draft")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    for name in WRITTEN:
+    for name, key in WRITTEN.items():
         if name in air.tables:
-            air.con.to_parquet(air[name], draft / f"{name}.parquet")
+            air.con.to_parquet(air[name].order_by(list(key)), draft / f"{name}.parquet")
     (draft / "verdict.json").write_text(
         json.dumps(content, ensure_ascii=False, indent=1, default=str), encoding="utf-8"
     )
-    shutil.rmtree(folder, ignore_errors=True)
+    if _same(folder, draft):
+        shutil.rmtree(draft)
+        return folder
+    old = folder.with_suffix(".old")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        folder.rename(old)
     draft.rename(folder)
+    shutil.rmtree(old, ignore_errors=True)
     return folder
+
+
+def _same(old: Path, new: Path) -> bool:
+    """Whether two folders of a run hold the same, but for the moment at which they were made."""
+    names = sorted(p.name for p in new.iterdir())
+    if not old.is_dir() or sorted(p.name for p in old.iterdir()) != names:
+        return False
+    tables = [n for n in names if n != "verdict.json"]
+    if filecmp.cmpfiles(old, new, tables, shallow=False)[0] != tables:
+        return False
+    said = [json.loads((folder / "verdict.json").read_text(encoding="utf-8")) for folder in (old, new)]
+    for content in said:
+        content["run"].pop("started_at")
+    return bool(said[0] == said[1])
