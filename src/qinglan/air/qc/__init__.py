@@ -92,7 +92,7 @@ def check_days(days: ir.Table, *, book: RuleBook, items: Sequence[str] = DAILY_I
     -------
     Table (place, day, item, rule, state, detail)
     """
-    flags = check_rows(days, ("place", "day"), items, book, tuple(ROW_RULES))
+    flags = check_rows(days, ("place", "day"), items, book, ROW_RULES)
     assert flags is not None
     return flags
 

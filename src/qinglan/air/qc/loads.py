@@ -9,7 +9,7 @@ from typing import Any
 import ibis
 from ibis.expr import types as ir
 
-from qinglan.air.qc.rows import flags_of, long_form, text
+from qinglan.air.qc.rows import Cases, flags_of, long_form, text
 from qinglan.core.names import INVALID, VALID
 from qinglan.core.rulebook import RuleBook
 
@@ -38,17 +38,13 @@ def duplicates(hours: ir.Table, items: Sequence[str]) -> ir.Table:
     Table of flags
     """
     rows = _gathered(hours, items)
-    parts = []
-    for item in items:
-        own = rows.filter(rows[item].notnull())
-        parts.append(own.select(*KEY, "copies", item=ibis.literal(item), high=own[item], low=own[f"least_{item}"]))
-    values = ibis.union(*parts)
-    conflict = text(values.copies, " 份, ", values.low, " … ", values.high, ": 重复且不一致 / copies differ")
+    cells = {i: {"value": rows[i], "low": rows[f"least_{i}"]} for i in items}
+    values = long_form(rows, (*KEY, "copies"), cells)
+    high, low = values["value"], values.low
+    conflict = text(values.copies, " 份, ", low, " … ", high, ": 重复且不一致 / copies differ")
     agree = text(values.copies, " 份: 重复但一致, 保留一份 / equal copies, one kept")
-    return ibis.union(
-        flags_of(values, KEY, values.low < values.high, rule="duplicate", state=INVALID, detail=conflict),
-        flags_of(values, KEY, values.low == values.high, rule="duplicate", state=VALID, detail=agree),
-    )
+    cases: Cases = [(low < high, "duplicate", INVALID, conflict), (low == high, "duplicate", VALID, agree)]
+    return flags_of(values, KEY, cases)
 
 
 def unique_hours(hours: ir.Table, items: Sequence[str]) -> ir.Table:
@@ -99,5 +95,6 @@ def stale(hours: ir.Table, items: Sequence[str], book: RuleBook, *, loads: ir.Ta
 
 
 def _all_items(rows: ir.Table, items: Sequence[str], detail: ir.StringValue) -> ir.Table:
-    values = long_form(rows.mutate(detail=detail), (*KEY, "detail"), items)
-    return flags_of(values, KEY, ibis.literal(True), rule="stale", state=INVALID, detail=values.detail)
+    rows = rows.mutate(detail=detail)
+    values = long_form(rows, (*KEY, "detail"), {i: {"value": rows[i]} for i in items})
+    return flags_of(values, KEY, [(values["value"].notnull(), "stale", INVALID, values.detail)])

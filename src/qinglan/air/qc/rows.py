@@ -22,21 +22,24 @@ _INSTRUMENT = {"mda8": "o3"}
 
 
 def flags_of(
-    values: ir.Table, key: Sequence[str], condition: ir.BooleanValue, *, rule: str, state: str, detail: Any
+    values: ir.Table, key: Sequence[str], cases: Sequence[tuple[ir.BooleanValue, str, str, str | ir.StringValue]]
 ) -> ir.Table:
-    """Flags for the lines of a table of values (key..., item) on which a condition holds.
+    """Flags for the lines of a table of values (key..., item): the first case that holds says which.
+
+    Parameters
+    ----------
+    cases : (condition, rule, state, detail); one value breaks at most one of them
 
     Returns
     -------
     Table (key..., item, rule, state, detail)
     """
-    return values.filter(condition).select(
-        *key,
-        "item",
-        rule=ibis.literal(rule),
-        state=ibis.literal(state),
-        detail=ibis.literal(detail) if isinstance(detail, str) else detail,
-    )
+    few = values.filter(reduce(or_, [case[0] for case in cases]))
+
+    def pick(k: int) -> ir.StringValue:
+        return ibis.cases(*[(case[0], case[k]) for case in cases])
+
+    return few.select(*key, "item", rule=pick(1), state=pick(2), detail=pick(3))
 
 
 def text(*parts: Any) -> ir.StringValue:
@@ -61,62 +64,64 @@ def per_item(item: ir.StringValue, numbers: Mapping[str, float]) -> ir.NumericVa
     return ibis.cases(*[(item == name, ibis.literal(float(number))) for name, number in numbers.items()])
 
 
-def long_form(
-    rows: ir.Table, key: Sequence[str], items: Sequence[str], where: Mapping[str, ir.BooleanValue] | None = None
-) -> ir.Table:
-    """One line per value that is there: key, item, value; `where` restricts each item's rows."""
-    parts = []
-    for item in items:
-        own = rows.filter(rows[item].notnull() if where is None else where[item])
-        parts.append(own.select(*key, item=ibis.literal(item), value=own[item]))
-    return ibis.union(*parts)
+def long_form(rows: ir.Table, key: Sequence[str], cells: Mapping[str, Mapping[str, ir.Value]]) -> ir.Table:
+    """One line per item that has a value: key, item and the named columns of its cell.
+
+    One pass: the cells of a row become an array that is unnested (a union of selections would read the rows once
+    per item on engines that do not keep common subexpressions).
+
+    Parameters
+    ----------
+    cells : item -> column -> expression over `rows`; ``value`` is one of the columns, lines without it are dropped
+    """
+    names = list(next(iter(cells.values())))
+    structs = [ibis.struct({"item": ibis.literal(i), **{n: cells[i][n] for n in names}}) for i in cells]
+    lines = rows.select(*key, cell=ibis.array(structs).unnest())
+    lines = lines.select(*key, **{n: lines.cell[n] for n in ("item", *names)})
+    return lines.filter(lines["value"].notnull())
 
 
 def _numbers(book: RuleBook, key: str, items: Sequence[str]) -> dict[str, float]:
     return {i: float(book.number(key.format(instrument(i)))) for i in items}
 
 
-def value_range(values: ir.Table, key: Sequence[str], items: Sequence[str], book: RuleBook) -> list[ir.Table]:
+Cases = list[tuple[ir.BooleanValue, str, str, "str | ir.StringValue"]]
+
+
+def value_range(values: ir.Table, items: Sequence[str], book: RuleBook, kind: str) -> Cases:
     """Above the instrument's range (HJ 654, HJ 653): invalid."""
     high = per_item(values["item"], _numbers(book, "range.{}.high", items))
     detail = text(values["value"], " > ", high, ": 超出仪器量程 / above the instrument's range")
-    return [flags_of(values, key, values["value"] > high, rule="range", state=INVALID, detail=detail)]
+    return [(values["value"] > high, "range", INVALID, detail)]
 
 
-def negative(values: ir.Table, key: Sequence[str], items: Sequence[str], book: RuleBook) -> list[ir.Table]:
+def negative(values: ir.Table, items: Sequence[str], book: RuleBook, kind: str) -> Cases:
     """Negative within the allowed zero drift: below detection; further down: invalid (HJ 193, HJ 818)."""
     drift = per_item(values["item"], _numbers(book, "zero_drift.{}", items))
     value = values["value"]
     small = text(value, ": 负值在零漂 ", drift, " 内 / negative within the zero drift")
     large = text(value, ": 负值超零漂 ", drift, " / negative beyond the zero drift")
-    inside = (value < 0) & (value >= -drift)
     return [
-        flags_of(values, key, inside, rule="negative", state=BELOW_DETECTION, detail=small),
-        flags_of(values, key, value < -drift, rule="negative", state=INVALID, detail=large),
+        ((value < 0) & (value >= -drift), "negative", BELOW_DETECTION, small),
+        (value < -drift, "negative", INVALID, large),
     ]
 
 
-def zero(values: ir.Table, key: Sequence[str], items: Sequence[str], book: RuleBook) -> list[ir.Table]:
+def zero(values: ir.Table, items: Sequence[str], book: RuleBook, kind: str) -> Cases:
     """Zero written for missing.
 
     A zero is missing when the item cannot be zero in outdoor air at the resolution it is reported with, or when
     several items of the row are zero together. A lone zero of another item is below detection (HJ 193: a zero
     within the drift counts as half the detection limit).
     """
-    kind = "hour" if "station" in key else "day"
     never = [i for i in items if instrument(i) in book.get(f"zero.impossible.{kind}").value]
-    impossible = values["item"].isin(never) if never else ibis.literal(False)
-    several = values.zeros >= int(book.number("zero.together"))
     is_zero = values["value"] == 0
-    why = [
-        "0: 该项目不可能为零 / this item cannot be zero",
-        "0: 多项同时为零 / several items are zero together",
-        "0: 低于检出限 / below the detection limit",
-    ]
+    impossible = is_zero & (values["item"].isin(never) if never else ibis.literal(False))
+    several = is_zero & (values.zeros >= int(book.number("zero.together")))
     return [
-        flags_of(values, key, is_zero & impossible, rule="zero", state=MISSING, detail=why[0]),
-        flags_of(values, key, is_zero & ~impossible & several, rule="zero", state=MISSING, detail=why[1]),
-        flags_of(values, key, is_zero & ~impossible & ~several, rule="zero", state=BELOW_DETECTION, detail=why[2]),
+        (impossible, "zero", MISSING, "0: 该项目不可能为零 / this item cannot be zero"),
+        (several, "zero", MISSING, "0: 多项同时为零 / several items are zero together"),
+        (is_zero, "zero", BELOW_DETECTION, "0: 低于检出限 / below the detection limit"),
     ]
 
 
@@ -128,41 +133,43 @@ def _disordered(rows: ir.Table, book: RuleBook) -> ir.BooleanValue:
     return (coarse > 0) & (fine - coarse > absolute) & (fine > coarse * (1 + relative))
 
 
-def pm_order(rows: ir.Table, key: Sequence[str], items: Sequence[str], book: RuleBook) -> list[ir.Table]:
+def pm_order(rows: ir.Table, key: Sequence[str], book: RuleBook) -> ir.Table:
     """PM2.5 above PM10 by more than both tolerances; the option ``pm_order`` says which of them is invalid."""
     blamed = {"both": ("pm10", "pm2_5"), "pm2_5": ("pm2_5",), "pm10": ("pm10",), "review": ("pm10", "pm2_5")}
     choice = book.option("pm_order")
     detail = text("PM2.5 ", rows.pm2_5, " > PM10 ", rows.pm10, ": 倒挂 / reversed")
     state = VALID if choice == "review" else INVALID
-    found = rows.filter(_disordered(rows, book)).select(
-        *key, rule=ibis.literal("pm_order"), state=ibis.literal(state), detail=detail
+    found = rows.filter(_disordered(rows, book))
+    lines = found.select(*key, item=ibis.array([ibis.literal(i) for i in blamed[choice]]).unnest(), detail=detail)
+    return lines.select(
+        *key, "item", rule=ibis.literal("pm_order"), state=ibis.literal(state), detail=lines.detail
     )
-    return [found.select(*key, ibis.literal(i).name("item"), "rule", "state", "detail") for i in blamed[choice]]
 
 
 def suspicious(rows: ir.Table, items: Sequence[str], book: RuleBook) -> ir.Table:
-    """The rows that break any rule of this module, in one pass, with ``zeros``: how many items are zero."""
+    """The rows with a value out of range or not above zero, with ``zeros``: how many items are zero."""
     tests: list[ir.BooleanValue] = []
     for item in items:
         tests += [rows[item] > float(book.number(f"range.{instrument(item)}.high")), rows[item] <= 0]
-    if {"pm10", "pm2_5"} <= set(items):
-        tests.append(_disordered(rows, book))
     few = rows.filter(reduce(or_, tests))
     return few.mutate(zeros=reduce(add, [(few[i] == 0).fill_null(False).cast("int8") for i in items]))
 
 
-#: The rules of this module by name.
-ROW_RULES = {"range": value_range, "negative": negative, "zero": zero, "pm_order": pm_order}
+_VALUE_RULES = {"range": value_range, "negative": negative, "zero": zero}
+ROW_RULES = (*_VALUE_RULES, "pm_order")
 
 
 def check_rows(
     rows: ir.Table, key: Sequence[str], items: Sequence[str], book: RuleBook, rules: Sequence[str]
 ) -> ir.Table | None:
     """Flags of the wanted row rules; None when none was wanted."""
-    wanted = [r for r in ROW_RULES if r in rules and (r != "pm_order" or {"pm10", "pm2_5"} <= set(items))]
-    if not wanted:
-        return None
-    few = suspicious(rows.select(*key, *items), items, book)
-    values = long_form(few, (*key, "zeros"), items)
-    parts = [ROW_RULES[r](few if r == "pm_order" else values, key, items, book) for r in wanted]
-    return ibis.union(*[p for part in parts for p in part])
+    parts = []
+    wanted = [rule for name, rule in _VALUE_RULES.items() if name in rules]
+    if wanted:
+        few = suspicious(rows.select(*key, *items), items, book)
+        values = long_form(few, (*key, "zeros"), {i: {"value": few[i]} for i in items})
+        kind = "hour" if "station" in key else "day"
+        parts.append(flags_of(values, key, [case for rule in wanted for case in rule(values, items, book, kind)]))
+    if "pm_order" in rules and {"pm10", "pm2_5"} <= set(items):
+        parts.append(pm_order(rows, key, book))
+    return ibis.union(*parts) if parts else None

@@ -16,7 +16,7 @@ from operator import add, and_, or_
 import ibis
 from ibis.expr import types as ir
 
-from qinglan.air.qc.rows import flags_of, long_form, per_item, text
+from qinglan.air.qc.rows import Cases, flags_of, long_form, per_item, text
 from qinglan.core.errors import RuleError
 from qinglan.core.names import INVALID, MISSING, VALID
 from qinglan.core.rulebook import RuleBook
@@ -102,10 +102,12 @@ def _jump(digest: ir.Table, item: str, book: RuleBook) -> ir.BooleanValue:
 
 def _chains(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]) -> ir.Table:
     """Blocks whose chain of equal constant blocks may belong to a long enough run: station, block, item."""
-    still = blocks.select(
-        "station", "block", clock=blocks.block / size, **{i: blocks[f"still_{i}"] for i in items}
-    )
-    chained = _equal_runs(long_form(still, ("station", "block", "clock"), items), ["item", "value"])
+    nothing = ibis.null("float64")
+    still = {i: blocks[f"still_{i}"] for i in items}
+    cells = {i: {"value": ibis.ifelse(v >= 0, v, nothing)} for i, v in still.items()}
+    long = long_form(blocks, ("station", "block"), cells)
+    # Neighbouring blocks are `size` apart; the chain counts them one by one.
+    chained = _equal_runs(long.mutate(clock=(long.block / size).cast("int64")), ["item", "value"])
     # The run may reach into both neighbours of its chain, though not fill them.
     longest = chained.run * size + 2 * (size - 1)
     enough = []
@@ -120,19 +122,20 @@ def _near(blocks: ir.Table, items: Sequence[str], size: int, book: RuleBook, rul
     """The blocks to sort, with their neighbours: station, block and 0/1 ``run_<item>``, ``frozen``, ``spike``."""
     runs = "stuck" in rules or "zero_run" in rules
     names = [f"run_{i}" for i in items if runs] + [m for m in ("frozen", "spike") if m in rules]
+    zero = ibis.literal(0, "int8")
     parts = []
     if runs:
         chains = _chains(blocks, items, size, book, rules)
-        marks = {f"run_{i}": (chains.item == i).cast("int8") for i in items}
-        parts.append(
-            chains.select("station", "block", **{n: marks.get(n, ibis.literal(0, "int8")) for n in names})
-        )
+        marks = {f"run_{i}": (chains["item"] == i).cast("int8") for i in items}
+        parts.append(chains.select("station", "block", **{n: marks.get(n, zero) for n in names}))
     if others := [m for m in ("frozen", "spike") if m in rules]:
         marked = blocks.filter(reduce(or_, [blocks[m] == 1 for m in others]))
-        zero = ibis.literal(0, "int8")
-        parts.append(marked.select("station", "block", **{n: marked[n] if n in others else zero for n in names}))
+        columns = {n: marked[n] if n in others else zero for n in names}
+        parts.append(marked.select("station", "block", **columns))
     whole = ibis.union(*parts)
-    spread = ibis.union(*[whole.mutate(block=whole.block + step) for step in (-size, 0, size)])
+    steps = ibis.array([ibis.literal(step, "int64") for step in (-size, 0, size)])
+    spread = whole.mutate(step=steps.unnest())
+    spread = spread.select("station", *names, block=spread.block + spread.step)
     return spread.group_by("station", "block").aggregate(**{n: spread[n].max() for n in names})
 
 
@@ -150,33 +153,32 @@ def _equal_runs(rows: ir.Table, by: Sequence[str]) -> ir.Table:
     return numbered.mutate(run=numbered.count().over(whole))
 
 
-def _single_runs(near: ir.Table, items: Sequence[str], book: RuleBook, rules: Sequence[str]) -> list[ir.Table]:
-    where = {i: (near[f"run_{i}"] == 1) & (near[i] >= 0) for i in items}
-    runs = _equal_runs(long_form(near, (*KEY, "clock"), items, where), ["item", "value"])
+def _single_runs(near: ir.Table, items: Sequence[str], book: RuleBook, rules: Sequence[str]) -> ir.Table:
+    nothing = ibis.null("float64")
+    cells = {i: {"value": ibis.ifelse((near[f"run_{i}"] == 1) & (near[i] >= 0), near[i], nothing)} for i in items}
+    runs = _equal_runs(long_form(near, (*KEY, "clock"), cells), ["item", "value"])
     value = runs["value"]
-    flags: list[ir.Table] = []
+    cases: Cases = []
     if "stuck" in rules:
         condition = (value > 0) & (runs.run >= _needed(runs, items, book))
-        detail = text(value, " x ", runs.run, " h: 连续不变 / stuck value")
-        flags.append(flags_of(runs, KEY, condition, rule="stuck", state=INVALID, detail=detail))
+        cases.append((condition, "stuck", INVALID, text(value, " x ", runs.run, " h: 连续不变 / stuck value")))
     if "zero_run" in rules:
         condition = (value == 0) & (runs.run >= int(book.number("zero.run")))
-        detail = text("0 x ", runs.run, " h: 连续为零 / zeros in a row")
-        flags.append(flags_of(runs, KEY, condition, rule="zero_run", state=MISSING, detail=detail))
-    return flags
+        cases.append((condition, "zero_run", MISSING, text("0 x ", runs.run, " h: 连续为零 / zeros in a row")))
+    return flags_of(runs, KEY, cases)
 
 
-def _frozen(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Table]:
+def _frozen(near: ir.Table, items: Sequence[str], book: RuleBook) -> ir.Table:
     present = reduce(add, [near[i].notnull().cast("int8") for i in items])
     rows = near.filter((near.frozen == 1) & (present >= int(book.number("frozen.items"))))
     runs = _equal_runs(rows.select(*KEY, "clock", *items), list(items))
     long = runs.filter(runs.run >= int(book.number("frozen.hours")))
-    values = long_form(long, (*KEY, "run"), items)
+    values = long_form(long, (*KEY, "run"), {i: {"value": long[i]} for i in items})
     detail = text(values.run, " h: 整行重复 / whole row repeated")
-    return [flags_of(values, KEY, ibis.literal(True), rule="frozen", state=INVALID, detail=detail)]
+    return flags_of(values, KEY, [(values["value"].notnull(), "frozen", INVALID, detail)])
 
 
-def _spikes(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Table]:
+def _spikes(near: ir.Table, items: Sequence[str], book: RuleBook) -> ir.Table:
     rows = near.filter(near.spike == 1)
     order = ibis.window(group_by=rows.station, order_by=rows.clock)
     around = {"before": rows.clock.lag(1).over(order), "after": rows.clock.lead(1).over(order)}
@@ -184,26 +186,30 @@ def _spikes(near: ir.Table, items: Sequence[str], book: RuleBook) -> list[ir.Tab
         around |= {f"p_{item}": rows[item].lag(1).over(order), f"n_{item}": rows[item].lead(1).over(order)}
     rows = rows.mutate(**around)
     rows = rows.filter((rows.before == rows.clock - 1) & (rows.after == rows.clock + 1))
-    # Two instruments that jump together saw real air: fireworks, a fire, a gust of dust.
-    joint = float(book.number("spike.partner_factor"))
-    partner = {"pm10": "pm2_5", "pm2_5": "pm10"}
-    parts = []
-    for item in items:
-        other, shared = partner.get(item), ibis.literal(False)
-        if other in items:
-            shared = rows[other] > joint * ibis.greatest(rows[f"p_{other}"], rows[f"n_{other}"])
-        own = rows.filter(rows[item].notnull() & rows[f"p_{item}"].notnull() & rows[f"n_{item}"].notnull())
-        columns = {"value": own[item], "prior": own[f"p_{item}"], "following": own[f"n_{item}"]}
-        parts.append(own.select(*KEY, item=ibis.literal(item), shared=shared.fill_null(False), **columns))
-    values = ibis.union(*parts)
+    values = long_form(rows, KEY, {i: _spike_cell(rows, i, items, book) for i in items})
     factor, departure = (per_item(values["item"], {i: _spike_size(book, i)[k] for i in items}) for k in (0, 1))
-    value = values["value"]
-    upper, lower = ibis.greatest(values.prior, values.following), ibis.least(values.prior, values.following)
+    value, prior, following = values["value"], values.prior, values.following
+    upper, lower = ibis.greatest(prior, following), ibis.least(prior, following)
     up = (value - upper > departure) & (value > factor * upper) & ~values.shared
     down = (lower - value > departure) & (lower > factor * value)
-    detail = text(values.prior, " → ", value, " → ", values.following, ": 单小时突变 / one-hour spike")
+    found = prior.notnull() & following.notnull() & (up | down)
+    detail = text(prior, " → ", value, " → ", following, ": 单小时突变 / one-hour spike")
     state = VALID if book.option("spike") == "review" else INVALID
-    return [flags_of(values, KEY, up | down, rule="spike", state=state, detail=detail)]
+    return flags_of(values, KEY, [(found, "spike", state, detail)])
+
+
+def _spike_cell(rows: ir.Table, item: str, items: Sequence[str], book: RuleBook) -> dict[str, ir.Value]:
+    """An item's value, its neighbours in time, and whether its partner instrument jumped as well.
+
+    Two instruments that jump together saw real air: fireworks, a fire, a gust of dust.
+    """
+    shared: ir.BooleanValue = ibis.literal(False)
+    other = {"pm10": "pm2_5", "pm2_5": "pm10"}.get(item)
+    if other in items:
+        joint = float(book.number("spike.partner_factor"))
+        shared = rows[other] > joint * ibis.greatest(rows[f"p_{other}"], rows[f"n_{other}"])
+    columns = {"value": rows[item], "prior": rows[f"p_{item}"], "following": rows[f"n_{item}"]}
+    return {**columns, "shared": shared.fill_null(False)}
 
 
 def check_runs(hours: ir.Table, items: Sequence[str], book: RuleBook, rules: Sequence[str]) -> ir.Table | None:
@@ -225,9 +231,9 @@ def check_runs(hours: ir.Table, items: Sequence[str], book: RuleBook, rules: Seq
     near = keyed.inner_join(blocks, ["station", "block"]).select(*keyed.columns, *marks)
     flags: list[ir.Table] = []
     if "stuck" in rules or "zero_run" in rules:
-        flags += _single_runs(near, items, book, rules)
+        flags.append(_single_runs(near, items, book, rules))
     if "frozen" in rules:
-        flags += _frozen(near, items, book)
+        flags.append(_frozen(near, items, book))
     if "spike" in rules:
-        flags += _spikes(near, items, book)
+        flags.append(_spikes(near, items, book))
     return ibis.union(*flags)
