@@ -139,13 +139,17 @@ def ingest(
     option: Annotated[
         list[str] | None, typer.Option("--option", "-o", help="布局选项 NAME=VALUE / of the layout")
     ] = None,
+    mapping: Annotated[
+        Path | None,
+        typer.Option(help="布局 table 的映射文件 / mapping file of the layout table", exists=True, dir_okay=False),
+    ] = None,
     replace: Annotated[
         bool, typer.Option("--replace", help="空单元格清除原值 / empty cells erase values")
     ] = False,
 ) -> None:
     """把数据装入工作区：重复装入不改变任何内容。Load files; loading twice changes nothing."""
+    from qinglan.flow.ingest import AUTO, ingest_auto
     from qinglan.flow.ingest import ingest as load
-    from qinglan.flow.sources import guess_layout
 
     shell: Shell = context.obj
     chosen = {}
@@ -154,8 +158,9 @@ def ingest(
         if not equals:
             raise UsageError(f"cannot read option {text!r}.", remedy="Write NAME=VALUE.")
         chosen[name] = value
+    if mapping is not None:
+        chosen["mapping"] = str(mapping)
     workspace = _open(shell)
-    name = guess_layout(paths[0]) if layout == "auto" else layout
     seen = [0]
 
     def progress(at: Any) -> None:
@@ -163,10 +168,26 @@ def ingest(
             shell.progress(f"{at.done}/{at.files} {at.name} ({at.rows:,})")
             seen[0] = at.done
 
-    report = load(workspace, name, paths, options=chosen, progress=progress, replace=replace)
-    shell.give(report.as_dict()) if shell.as_json else verdicts.print_load(shell, report)
-    if report.total("accepted") == 0 and any(f.status == "failed" for f in report.files):
+    how: dict[str, Any] = {"options": chosen, "progress": progress, "replace": replace}
+    if layout == AUTO:
+        reports = ingest_auto(workspace, paths, **how)
+    else:
+        reports = [load(workspace, layout, paths, **how)]
+    if shell.as_json:
+        found = [r.as_dict() for r in reports]
+        shell.give({"layout": AUTO, "loads": found} if layout == AUTO else found[0])
+    else:
+        for report in reports:
+            verdicts.print_load(shell, report)
+    if any(f.status == "failed" for r in reports for f in r.files):
         raise typer.Exit(1)
+
+
+@app.command()
+def loads(context: typer.Context) -> None:
+    """已做的装入。The loads so far, newest first."""
+    shell: Shell = context.obj
+    verdicts.print_loads(shell, _open(shell).loads())
 
 
 @app.command()
@@ -336,6 +357,16 @@ def compare(
     shell: Shell = context.obj
     found = beside(_open(shell), year, ruler, place, {}, shell.progress)
     shell.give(found) if shell.as_json else verdicts.print_comparison(shell, found)
+
+
+@app.command()
+def audit(context: typer.Context) -> None:
+    """查找参比状态报错的序列（与邻近站比较）。Find series reported in the wrong reference state."""
+    from qinglan.flow.audit import audit_states
+
+    shell: Shell = context.obj
+    found = audit_states(_open(shell), shell.progress)
+    shell.give(found) if shell.as_json else verdicts.print_audit(shell, found)
 
 
 @app.command()

@@ -450,3 +450,35 @@ def print_comparison(shell: Shell, found: Row) -> None:
             for r in found["rows"]
         ],
     )
+
+
+def print_audit(shell: Shell, found: Row) -> None:
+    """Stretches that look like a wrong reference state."""
+    shell.table(
+        shell.say(
+            f"{found['looked_at']} 个站点，疑似 {len(found['suspicions'])} 段", f"{found['looked_at']} stations"
+        ),
+        _heads(
+            shell,
+            "站点|项目|起|止|实际比值|预期比值|解释|把握",
+            "station|items|from|to|factor|expected|explanation|confidence",
+            (4, 5, 7),
+        ),
+        [
+            [
+                s["station"],
+                pollutants(s["item"]),
+                s["start"],
+                s["end"],
+                f"{s['factor']:.3f}",
+                "—" if s["expected"] is None else f"{s['expected']:.3f}",
+                s["explanation"],
+                f"{s['confidence']:.2f}",
+            ]
+            for s in found["suspicions"]
+        ],
+    )
+    if found["not_looked_at"]:
+        shell.out.print(
+            shell.say("未检查（无坐标、海拔或邻站）：", "not looked at: ") + ", ".join(found["not_looked_at"])
+        )
