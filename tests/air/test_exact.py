@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pyarrow as pa
 
-from qinglan.air.exact import GRID, carried, grid, rounded
+from qinglan.air.exact import GRID, carried, grid, printed, rounded
 from qinglan.core.rounding import half_even
 
 #: Written decimals whose binary doubles lie on either side of what they name, and every tie near them.
@@ -20,6 +20,25 @@ def test_display_rounding_is_gbt8170_on_the_written_decimal(engine):
     for row in rows:
         assert row["whole"] == half_even(row["x"], 0), row
         assert Fraction(int(row["tenth"]), 10) == half_even(row["x"], 1), row
+
+
+def test_a_printed_value_is_gbt8170_without_the_grid(engine):
+    table = engine.load({"x": pa.array(VALUES, pa.float64())})
+    rows = engine.rows(
+        table.mutate(whole=printed(table.x, 0), tenth=printed(table.x, 1), fine=printed(table.x, 3))
+    )
+    for row in rows:
+        assert row["whole"] == half_even(row["x"], 0), row
+        assert Fraction(int(row["tenth"]), 10) == half_even(row["x"], 1), row
+        assert Fraction(int(row["fine"]), 1000) == half_even(row["x"], 3), row
+
+
+def test_every_half_of_a_tenth_up_to_20000_is_a_tie(duckdb_engine):
+    # Even numbers of tenths must win: k + 1/2 tenths round to k for even k, to k + 1 for odd k.
+    table = duckdb_engine.load({"k": pa.array(range(200_000), pa.int64())})
+    x = (table.k * 2 + 1) / 20.0
+    wrong = table.filter(printed(x, 1) != table.k + table.k % 2)
+    assert duckdb_engine.rows(wrong.aggregate(n=wrong.count()))[0]["n"] == 0
 
 
 def test_a_mean_is_rounded_once_from_the_exact_quotient(engine):

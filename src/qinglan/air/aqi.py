@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import ibis
 import ibis.expr.types as ir
 
-from qinglan.air.exact import GRID_DECIMALS, ceil, grid, rounded
+from qinglan.air.exact import GRID_DECIMALS, ceil, printed
 from qinglan.air.statistics import sliding_mean
 from qinglan.core.errors import RuleError
 from qinglan.core.names import DAILY_ITEMS, quantity
@@ -37,21 +37,24 @@ def iaqi(concentration: ir.NumericValue, item: str, averaging: str, book: RuleBo
     (HJ 633-2026 4.2.2-4.2.5). C and the breakpoints are integers of the shown unit, so the fraction is one
     division of integers and its ceiling is exact. Above the last breakpoint: ``above_top``, else 500.
     """
-    printed = [b for b in book.get(f"breakpoints.{item}.{averaging}").value if b is not None]
+    table = [b for b in book.get(f"breakpoints.{item}.{averaging}").value if b is not None]
     rounded_first = book.option("input_rounding") == "round_first"
     decimals = quantity(item).decimals if rounded_first else GRID_DECIMALS
-    bounds = [_whole(b, decimals, item) for b in printed]
+    bounds = [_whole(b, decimals, item) for b in table]
     indices = book.get("breakpoints.iaqi").value[: len(bounds)]
-    count = rounded(grid(concentration), decimals)
+    count = printed(concentration, decimals)
     cases: list[tuple[ir.BooleanValue, ir.Value]] = []
     for low, high, index_low, index_high in zip(bounds, bounds[1:], indices, indices[1:], strict=False):
-        rise = ceil((count - low) * float(index_high - index_low) / float(high - low))
+        rise = count - float(low)
+        if index_high - index_low != high - low:
+            rise = ceil(rise * float(index_high - index_low) / float(high - low))
         within = _rounds_to_at_most(concentration, high, decimals) if rounded_first else count <= high
         cases.append((within, rise + float(index_low)))
     top = _above_top(book, item, averaging, bounds, indices)
-    otherwise = ibis.null("float64") if top is None else ibis.literal(float(top))
-    known = ibis.cases(*cases, else_=otherwise)
-    return ibis.ifelse(concentration.isnull(), ibis.null("float64"), known)
+    if top is not None:
+        cases.append((concentration.notnull(), ibis.literal(float(top))))
+    # A null concentration is within no bound, so it falls through to the end.
+    return ibis.cases(*cases, else_=ibis.null("float64"))
 
 
 def _rounds_to_at_most(concentration: ir.NumericValue, bound: int, decimals: int) -> ir.BooleanValue:

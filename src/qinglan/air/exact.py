@@ -49,6 +49,18 @@ def half_even(quotient: ir.NumericValue) -> ir.NumericValue:
     return (quotient + _NO_FRACTION) - _NO_FRACTION
 
 
+def printed(value: ir.NumericValue, decimals: int) -> ir.NumericValue:
+    """One concentration -> integer number of 10**-decimals, rounded by GB/T 8170.
+
+    With 0 or 1 decimals the way over the grid is spared: a whole number and its half are exact in binary, and ten
+    times the double that names a half of a tenth is that half again, for every one up to 20,000 (the tests
+    try them all).
+    """
+    if decimals > 1:
+        return rounded(grid(value), decimals)
+    return half_even(value * 10.0 if decimals else value)
+
+
 def rounded(count: ir.NumericValue, decimals: int, *, divisor: ir.NumericValue | int = 1) -> ir.NumericValue:
     """A grid count (divided by `divisor`) as an integer number of 10**-decimals, rounded once by GB/T 8170.
 
