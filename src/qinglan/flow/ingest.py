@@ -22,13 +22,15 @@ from qinglan.core.contracts import judge
 from qinglan.core.errors import LayoutError, QinglanError, UsageError
 from qinglan.core.provenance import fingerprint
 from qinglan.core.tables import SOURCE_LINE
-from qinglan.flow.sources import Source, layout_named, opened_sources
+from qinglan.flow.sources import Source, guess_layout, layout_named, layouts, opened_sources, sha256_of
 from qinglan.flow.workspace import Workspace
 from qinglan.store import loads
 from qinglan.store.merge import OUTCOMES, SOURCE
 from qinglan.store.stations import register_stations, station_faults
 
 ALREADY = "already_loaded"
+#: Stands for a layout's name where each file tells its own.
+AUTO = "auto"
 #: What a file may do to a reader without it being a fault of the program.
 _UNREADABLE = (QinglanError, OSError, UnicodeError, EOFError, zlib.error)
 _OPTION_UNITS = "accept_units"
@@ -145,12 +147,13 @@ def ingest(
     reader = layout_named(layout) if isinstance(layout, str) else layout
     chosen = _checked_options(reader, options or {})
     how = settings or IngestSettings()
-    recipe = fingerprint({"layout": reader.LAYOUT.name, "options": chosen, "replace": replace})
+    named = _named_files(chosen)
+    recipe = fingerprint({"layout": reader.LAYOUT.name, "options": chosen | named, "replace": replace})
     report = IngestReport(reader.LAYOUT.name)
     with opened_sources(paths, reader.LAYOUT.extensions) as sources, workspace.lake.writing():
         loads.close_dead_loads(workspace.registry, who=how.who)
         known = {} if how.force else loads.already_loaded(workspace.registry, recipe, [s.sha256 for s in sources])
-        arguments = {"options": chosen, "replace": replace, "paths": [str(p) for p in paths]}
+        arguments = {"options": chosen, "files": named, "replace": replace, "paths": [str(p) for p in paths]}
         job = _Job(workspace, reader, _context(workspace, chosen), recipe, replace, how, report)
         job.accept_units = str(chosen.get(_OPTION_UNITS, "")).lower() in ("yes", "true", "1")
         job.run(sources, known, arguments, progress)
@@ -165,7 +168,16 @@ def _checked_options(reader: Layout, options: Mapping[str, Any]) -> dict[str, An
             f"layout {reader.LAYOUT.name} has no option {', '.join(unknown)}.",
             remedy=f"It has: {', '.join(allowed)}.",
         )
+    mapping = options.get("mapping")
+    if isinstance(mapping, str | Path) and not Path(mapping).is_file():
+        raise UsageError(f"mapping file {str(mapping)!r} is not there.", remedy="Check the path.")
     return dict(options)
+
+
+def _named_files(options: Mapping[str, Any]) -> dict[str, str]:
+    """Options that name a file (a mapping), with the hash of its content: an edited mapping reads files again."""
+    paths = {n: Path(v) for n, v in options.items() if isinstance(v, str | Path) and str(v)}
+    return {n: f"sha256:{sha256_of(path)}" for n, path in paths.items() if path.is_file()}
 
 
 def _context(workspace: Workspace, options: Mapping[str, Any]) -> ReadContext:
@@ -290,16 +302,9 @@ class _Job:
         for entry in self.pending:
             _settle(entry)
         if self.pending:
-            loads.checkpoint(self.workspace.registry, self.report.load_id, [self._record(e) for e in self.pending])
+            records = [_file_record(e, self.recipe) for e in self.pending]
+            loads.checkpoint(self.workspace.registry, self.report.load_id, records)
         self.buffer, self.pending, self.rows, self.since = {}, [], 0, time.monotonic()
-
-    def _record(self, entry: _Pending) -> loads.FileRecord:
-        report, source = entry.report, entry.source
-        counts = {n: getattr(report, n) for n in ("read", *OUTCOMES, "rejected", "cells", "by_code")}
-        return loads.FileRecord(
-            source.origin, source.name, source.sha256, source.size, self.recipe, report.status, counts,
-            report.message, entry.rejects,
-        )  # fmt: skip
 
 
 def _frame(batch: Batch) -> pl.DataFrame:
@@ -313,6 +318,15 @@ def _fail(entry: _Pending, cause: BaseException) -> None:
     remedy = cause.remedy if isinstance(cause, QinglanError) else ""
     detail = f"{type(cause).__name__}: {cause}" if not isinstance(cause, QinglanError) else cause.message
     entry.rejects = [Reject("unreadable", "file", report.name, detail=f"{detail} {remedy}".strip(), rows=0)]
+
+
+def _file_record(entry: _Pending, recipe: str) -> loads.FileRecord:
+    report, source = entry.report, entry.source
+    counts = {n: getattr(report, n) for n in ("read", *OUTCOMES, "rejected", "cells", "by_code")}
+    return loads.FileRecord(
+        source.origin, source.name, source.sha256, source.size, recipe, report.status, counts,
+        report.message, entry.rejects,
+    )  # fmt: skip
 
 
 def _insist_on_account(entry: _Pending, good: int) -> None:
@@ -331,6 +345,64 @@ def _settle(entry: _Pending) -> None:
     report.rejected = sum(r.rows for r in entry.rejects)
     report.cells = sum(1 for r in entry.rejects if r.rows == 0 and r.code != "unreadable")
     report.by_code = dict(Counter(r.code for r in entry.rejects))
+
+
+def ingest_auto(
+    workspace: Workspace,
+    paths: Iterable[Path | str],
+    *,
+    options: Mapping[str, Any] | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    replace: bool = False,
+    settings: IngestSettings | None = None,
+) -> list[IngestReport]:
+    """Load files of which each tells its own layout: one report for each layout, station registers first.
+
+    options : each goes to the layouts that know it; UsageError for one that none of them knows.
+
+    A file that no layout or more than one recognises is reported as failed and kept among the rejects.
+    """
+    chosen = dict(options or {})
+    groups: dict[str, list[str]] = {}
+    odd: list[_Pending] = []
+    extensions = sorted({e for layout in layouts().values() for e in layout.LAYOUT.extensions})
+    with opened_sources(paths, extensions) as sources:
+        for source in sources:
+            try:
+                groups.setdefault(guess_layout(source.path), []).append(source.origin)
+            except LayoutError as cause:
+                odd.append(_Pending(source, FileReport(source.name, source.origin)))
+                _fail(odd[-1], cause)
+                _settle(odd[-1])
+    known = {name: (*layout_named(name).LAYOUT.options, _OPTION_UNITS) for name in groups}
+    if lost := [n for n in chosen if groups and not any(n in options for options in known.values())]:
+        raise UsageError(
+            f"none of the layouts {', '.join(groups)} has an option {', '.join(lost)}.",
+            remedy="Name the layout: qinglan ingest LAYOUT PATH.",
+        )
+    reports = []
+    for name in sorted(groups, key=lambda n: (n != "station_register", n)):
+        own = {n: v for n, v in chosen.items() if n in known[name]}
+        reports.append(
+            ingest(
+                workspace, name, groups[name], options=own, progress=progress, replace=replace, settings=settings
+            )
+        )
+    if odd:
+        reports.append(_keep_unrecognised(workspace, odd, settings or IngestSettings()))
+    return reports
+
+
+def _keep_unrecognised(workspace: Workspace, entries: list[_Pending], how: IngestSettings) -> IngestReport:
+    """Write down files that nobody could read, as a load of their own."""
+    report = IngestReport(AUTO, status=loads.FAILED, files=[e.report for e in entries])
+    arguments = {"options": {}, "replace": False, "paths": [e.source.origin for e in entries]}
+    with workspace.lake.writing():
+        report.load_id = loads.begin_load(workspace.registry, AUTO, arguments, who=how.who)
+        records = [_file_record(e, recipe=AUTO) for e in entries]
+        loads.checkpoint(workspace.registry, report.load_id, records)
+        loads.finish_load(workspace.registry, report.load_id, loads.FAILED, report.totals(), who=how.who)
+    return report
 
 
 @dataclass(frozen=True, slots=True)
@@ -372,23 +444,23 @@ def retry_rejects(
         hashes[file["path"]] = file["id"]
     if not paths:
         return RetryReport(0, len(open_rejects), tuple(lost), ())
-    report = ingest(
-        workspace,
-        layout or old["layout"],
-        paths,
-        options=old["arguments"]["options"] if options is None else options,
-        replace=old["arguments"]["replace"],
-        settings=IngestSettings(force=True, who=who),
-    )
-    again = {_mark(r) for r in loads.rejects(workspace.registry, load_id=report.load_id)}
+    how = IngestSettings(force=True, who=who)
+    chosen = old["arguments"]["options"] if options is None else options
+    if layout is None and old["layout"] == AUTO:
+        reports = ingest_auto(workspace, paths, options=chosen, settings=how)
+    else:
+        kept = old["arguments"]["replace"]
+        reports = [ingest(workspace, layout or old["layout"], paths, options=chosen, replace=kept, settings=how)]
+    made = [r.load_id for r in reports]
+    again = {_mark(r) for load in made for r in loads.rejects(workspace.registry, load_id=load)}
     tried = [r for r in open_rejects if r["file_id"] in hashes.values()]
     gone = [r["id"] for r in tried if _mark(r) not in again]
     returned = [r["id"] for r in tried if _mark(r) in again]
-    why = f"retried by load {report.load_id}"
+    why = f"retried by load {', '.join(made)}"
     repaired = loads.settle_rejects(workspace.registry, gone, loads.REPAIRED, reason=why, who=who)
     loads.settle_rejects(workspace.registry, returned, loads.REPEATED, reason=why, who=who)
     still = len(open_rejects) - len(tried) + len(again)
-    return RetryReport(repaired, still, tuple(lost), (report,))
+    return RetryReport(repaired, still, tuple(lost), tuple(reports))
 
 
 def open_rejects(workspace: Workspace) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ def opened_sources(paths: Iterable[Path | str], extensions: Sequence[str]) -> It
             )
         found: dict[str, Source] = {}
         for path, origin in _unpack(plain, tuple(e.lower() for e in extensions), Path(unpacked)):
-            found.setdefault(origin, Source(path, origin, _sha256(path), path.stat().st_size))
+            found.setdefault(origin, Source(path, origin, sha256_of(path), path.stat().st_size))
         yield list(found.values())
 
 
@@ -121,6 +121,7 @@ def _unpack(
                 yield target, f"{path}{_MEMBER}{member}"
 
 
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file's content."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()

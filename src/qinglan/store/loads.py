@@ -177,7 +177,7 @@ def load(registry: Registry, load_id: str) -> Row:
     with registry.read() as con:
         row = con.execute(select(schema.loads).where(schema.loads.c.id == load_id)).mappings().first()
         if row is None:
-            raise NotFound(f"no load {load_id!r}.", remedy="`qinglan ingest --list` shows the loads.")
+            raise NotFound(f"no load {load_id!r}.", remedy="`qinglan loads` lists them.")
         return {**row, "files": [dict(f) for f in con.execute(files).mappings()]}
 
 
