@@ -4,21 +4,49 @@ from __future__ import annotations
 
 import getpass
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.text import Text as Line
+from typer.core import TyperGroup
 
 from qinglan import __version__
 from qinglan.cli import plan_commands, verdicts
 from qinglan.cli.output import Shell, options_of
 from qinglan.core.clock import Period, from_day_and_hour, today
-from qinglan.core.errors import QinglanError, UsageError
+from qinglan.core.errors import QinglanError, UnknownName, UsageError
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
+
+
+class _Commands(TyperGroup):
+    """The common options may stand anywhere: ``qinglan run --json`` is ``qinglan --json run``."""
+
+    _FLAGS, _VALUED = ("--json",), ("--home", "--lang")
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Bring them to the front."""
+        front, rest, left = [], [], list(args)
+        while left:
+            word = left.pop(0)
+            if word == "--":
+                rest += [word, *left]
+                break
+            if word in self._FLAGS or word.startswith(tuple(f"{name}=" for name in self._VALUED)):
+                front.append(word)
+            elif word in self._VALUED:
+                front += [word, *left[:1]]
+                left = left[1:]
+            else:
+                rest.append(word)
+        return super().parse_args(ctx, [*front, *rest])
+
 
 app = typer.Typer(
     name="qinglan",
+    cls=_Commands,
     help="青蓝：空气质量行动计划运行系统。Qinglan runs an air-quality action plan.",
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -169,10 +197,7 @@ def ingest(
             seen[0] = at.done
 
     how: dict[str, Any] = {"options": chosen, "progress": progress, "replace": replace}
-    if layout == AUTO:
-        reports = ingest_auto(workspace, paths, **how)
-    else:
-        reports = [load(workspace, layout, paths, **how)]
+    reports = ingest_auto(workspace, paths, **how) if layout == AUTO else [load(workspace, layout, paths, **how)]
     if shell.as_json:
         found = [r.as_dict() for r in reports]
         shell.give({"layout": AUTO, "loads": found} if layout == AUTO else found[0])
@@ -438,15 +463,16 @@ def serve(
     start(shell.home, host, port)
 
 
-def main() -> None:
-    """Entry point: our own errors become one line and an exit code (2 for usage, 1 otherwise)."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Entry point: our own errors become one line and an exit code (2: wrong usage or name, 1: not done)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app()
+        app(args=given)
     except QinglanError as error:
-        if "--json" in sys.argv:
+        if "--json" in given:
             Shell(Path(), as_json=True).give(
                 {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
             )
         else:
-            Shell(Path()).err.print(f"[bold red]×[/bold red] {error}", markup=True)
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+            Shell(Path()).err.print(Line.assemble(("× ", "bold red"), str(error)), soft_wrap=True)
+        sys.exit(2 if isinstance(error, UsageError | UnknownName) else 1)

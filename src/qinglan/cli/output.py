@@ -64,7 +64,7 @@ class Shell:
 
     def progress(self, message: str) -> None:
         """A line of progress on the error stream, so that `--json` stays clean."""
-        self.err.print(f"[dim]… {message}[/dim]")
+        self.err.print(f"… {message}", style="dim", markup=False)
 
     def give(self, data: Any) -> None:
         """Print JSON."""
@@ -83,7 +83,7 @@ class Shell:
         for heading, side in columns:
             made.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
         for row in rows:
-            made.add_row(*[cell if isinstance(cell, Line) else shown(cell) for cell in row])
+            made.add_row(*[cell if isinstance(cell, Line) else Line(shown(cell)) for cell in row])
         self.out.print(made)
 
 

@@ -159,10 +159,11 @@ def print_load(shell: Shell, report: Any) -> None:
     }
     line = "  ".join(f"{shell.say(zh[n], n)} {totals.get(n, 0):,}" for n in names)
     files = ", ".join(f"{k} {v}" for k, v in totals["files"].items())
-    shell.out.print(f"{report.layout}  [{files}]  {line}")
+    shell.out.print(f"{report.layout}  ({files})  {line}  {report.load_id}", markup=False)
     for file in report.files:
         if file.message:
-            shell.out.print(f"  [red]{file.name}[/red]: {file.message}")
+            style = "red" if file.status == "failed" else "dim"
+            shell.out.print(Line.assemble("  ", (file.name, style), f": {file.message}"), soft_wrap=True)
     for code, count in totals["by_code"].items():
         shell.out.print(f"  {code}: {count:,}")
     if totals["by_code"]:
@@ -171,6 +172,33 @@ def print_load(shell: Shell, report: Any) -> None:
                 "  qinglan rejects 列出每一行及处理办法", "  `qinglan rejects` lists each row and the remedy"
             )
         )
+
+
+def print_loads(shell: Shell, rows: Sequence[Row]) -> None:
+    """Loads with their counts."""
+    if shell.as_json:
+        shell.give(list(rows))
+        return
+    names = ("read", "inserted", "filled", "superseded", "unchanged", "rejected")
+    shell.table(
+        "",
+        _heads(
+            shell,
+            "批次|布局|状态|文件|读取|新增|补值|更新|未变|搁置",
+            "load|layout|status|files|read|inserted|filled|superseded|unchanged|set aside",
+            (3, 4, 5, 6, 7, 8, 9),
+        ),
+        [
+            [
+                r["id"],
+                r["layout"],
+                r["status"],
+                sum(r["counts"].get("files", {}).values()),
+                *[f"{r['counts'].get(n, 0):,}" for n in names],
+            ]
+            for r in rows
+        ],
+    )
 
 
 def print_rejects(shell: Shell, workspace: Any, retry: str | None, limit: int) -> None:
@@ -204,7 +232,7 @@ def print_rejects(shell: Shell, workspace: Any, retry: str | None, limit: int) -
                 r["code"],
                 r["field"],
                 r["value"],
-                f"{r['reason']} {r['remedy']}",
+                shell.say(f"{r['reason_zh']}。{r['remedy_zh']}", f"{r['reason']}. {r['remedy']}"),
             ]
             for r in rows[:limit]
         ],
@@ -274,12 +302,10 @@ def print_place_days(shell: Shell, workspace: Any, place: str, day: str | None) 
     from qinglan.flow.decide import place_code
 
     code = place_code(workspace, place)
+    if not day:
+        raise UsageError("which day?", remedy="Add --day YYYY-MM-DD, or a period such as --day 2025-03.")
     try:
-        span = (
-            Period(date.fromisoformat(day), date.fromisoformat(day))
-            if day and len(day) == 10
-            else Period.parse(day or "")
-        )
+        span = Period(date.fromisoformat(day), date.fromisoformat(day)) if len(day) == 10 else Period.parse(day)
     except ValueError as cause:
         raise UsageError(f"cannot read day {day!r}.", remedy="Write YYYY-MM-DD or a period.") from cause
     rows = views.current(workspace).rows(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime
 from typing import Any
 
+from qinglan.air import qc
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow.workspace import Workspace
@@ -27,12 +28,20 @@ def overrule_flag(
     reason: str,
     who: str,
 ) -> None:
-    """Keep or reject one value against (or beside) an automatic rule; `rule` may be ``*`` for all rules."""
+    """Keep or reject one value against (or beside) an automatic rule; `rule` may be ``*`` for all rules.
+
+    station : code, name or alias. A name that nobody knows is refused: the word would never reach a value.
+    """
     if item not in HOURLY_ITEMS:
         raise UnknownName("item", item, HOURLY_ITEMS)
+    if rule not in (decisions.ANY_RULE, *qc.ALL_RULES):
+        raise UnknownName("quality rule", rule, (decisions.ANY_RULE, *qc.ALL_RULES))
+    code = workspace.station_lookup()(station)
+    if code is None:
+        raise UnknownName("station", station)
     decisions.decide_flag(
         workspace.registry,
-        station=station,
+        station=code,
         time=time,
         item=item,
         rule=rule,
