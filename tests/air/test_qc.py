@@ -169,7 +169,8 @@ def test_particles_that_jump_together_are_air(duckdb_engine: Any):
     joint = hours(5, pm10=pm10, pm2_5=[25.0, 26.0, 60.0, 25.0, 26.0])
     assert found(duckdb_engine, alone, "spike") == [(2, "pm10", "spike", "invalid")]
     assert found(duckdb_engine, joint, "spike") == []
-    assert found(duckdb_engine, alone, "spike", book=BOOK.with_options(spike="review")) == [(2, "pm10", "spike", "valid")]
+    review = BOOK.with_options(spike="review")
+    assert found(duckdb_engine, alone, "spike", book=review) == [(2, "pm10", "spike", "valid")]
 
 
 def test_repeated_hours_conflict_agree_or_fill(duckdb_engine: Any):
