@@ -105,12 +105,15 @@ def _print_places(shell: Shell, content: Row) -> None:
         return
     period = rows[0]["period"]
     shell.table(
-        shell.say(f"{period} 年排名（颗粒物扣除沙尘）", f"Ranking of {period} (dust taken out of particles)"),
+        shell.say(
+            f"{period} 排名（颗粒物浓度扣除沙尘，天数按实测）",
+            f"Ranking of {period} (dust out of particles; days as measured)",
+        ),
         _heads(
             shell,
-            "名次|地区|综合指数|同比|优良率|有效天|重污染天|首要污染物|年评价",
-            "rank|place|index|change|good days|valid days|heavy days|main pollutant|year",
-            (0, 2, 3, 4, 5, 6),
+            "名次|地区|综合指数|同比|优良率|扣沙尘优良率|有效天|重污染天|首要污染物|年评价",
+            "rank|place|index|change|good days|dust out|valid days|heavy days|main pollutant|year",
+            (0, 2, 3, 4, 5, 6, 7),
         ),
         [
             [
@@ -118,9 +121,10 @@ def _print_places(shell: Shell, content: Row) -> None:
                 shell.say(r["name"], r["name_en"]),
                 f"{r['composite_index']:.2f}" if r["composite_index"] is not None else "—",
                 f"{r['change_percent']:+.1f}%" if r.get("change_percent") is not None else "—",
-                f"{r['good_rate']:.1f}%" if r["good_rate"] is not None else "—",
-                shown(r["valid_days"]),
-                shown(r["heavy_days"]),
+                f"{r['raw_good_rate']:.1f}%" if r["raw_good_rate"] is not None else "—",
+                f"{r['adjusted_good_rate']:.1f}%" if r["adjusted_good_rate"] is not None else "—",
+                shown(r["raw_valid_days"]),
+                shown(r["raw_heavy_days"]),
                 pollutants(r["main_pollutant"]),
                 attained(shell, r["attained"], r["data_valid"]),
             ]
