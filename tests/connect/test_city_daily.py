@@ -35,8 +35,8 @@ def test_zero_is_missing_and_leaves_a_trace(written, context, door):
     row = out.rows["city_days"].row(0, named=True)
     assert (row["pm10"], row["reported_aqi"], row["pm2_5"]) == (None, None, 98.3)
     assert [(r.code, r.field, r.value, r.line, r.rows) for r in out.rejects] == [
-        ("out_of_contract", "PM10", "0", 2, 0),
-        ("out_of_contract", "AQI", "0", 2, 0),
+        ("zero_for_missing", "PM10", "0", 2, 0),
+        ("zero_for_missing", "AQI", "0", 2, 0),
     ]
     assert all("this source writes 0 for missing" in r.detail for r in out.rejects)
 

@@ -57,7 +57,7 @@ def test_hours_of_a_recorded_page(recorded, context, door):
         ("bad_number", 7),
         ("bad_time", 6),
         ("duplicate_conflict", 8),
-        ("out_of_contract", 4),
+        ("provider_flag", 4),
     ]
     assert out.rows["stations"].row(0, named=True)["lon"] == 101.77
 

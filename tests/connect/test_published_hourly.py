@@ -57,7 +57,7 @@ def test_a_frozen_series_under_a_second_name_is_set_aside(written, context, door
         rows.append(f"lanzhou,20200327,{h},榆中兰大校区,52,良,NaN,17,53,0.5,21,46,49,5\n")
         rows.append(f"lanzhou,20200327,{h},榆中兰大校区(对照点),34,优,NaN,{h},34,0.5,2,97,92,2\n")
     out = door(published_hourly.read(written("a.csv", HEADER + "".join(rows)), context()))
-    assert [(r.code, r.value, r.rows) for r in out.rejects] == [("duplicate_conflict", "榆中兰大校区", 23)]
+    assert [(r.code, r.value, r.rows) for r in out.rejects] == [("frozen_double", "榆中兰大校区", 23)]
     assert out.rows["hours"]["pm2_5"].to_list() == [float(h) for h in range(1, 24)]
 
 
@@ -66,7 +66,7 @@ def test_rows_dated_years_away_are_stale(written, context, door):
     stale = ROW.replace("20200326,18", "20180115,07")
     out = door(published_hourly.read(written("a.csv", HEADER + "".join(fresh) + stale), context()))
     (mark,) = out.rejects
-    assert (mark.code, mark.value, mark.line) == ("out_of_contract", "20180115", 71)
+    assert (mark.code, mark.value, mark.line) == ("stale_row", "20180115", 71)
     assert "the file covers 2020-04-01 to 2020-04-03" in mark.detail
     assert out.rows["hours"].height == 69
 
@@ -127,7 +127,7 @@ def test_real_file_through_names_of_the_register(test_data, any_context, door):
     out = door([hours, published])
     # one station-hour was collected on both sides of the change from pinyin to Chinese city names
     assert {r.rows for r in out.only("duplicate_identical")} <= {1}
-    assert {(r.value, r.rows) for r in out.only("duplicate_conflict")} == {
+    assert {(r.value, r.rows) for r in out.only("frozen_double")} == {
         ("榆中兰大校区", 157),
         ("教育港（20181115启用）", 157),
     }

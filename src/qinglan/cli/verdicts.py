@@ -13,6 +13,9 @@ from qinglan.core.names import DAILY_ITEMS, quantity
 
 Row = Mapping[str, Any]
 
+#: Rows of the ranking under a verdict; `qinglan rank` prints all.
+_PLACES_SHOWN = 20
+
 _DUST = {"in": ("含沙尘", "dust in"), "out": ("扣沙尘", "dust out")}
 
 
@@ -103,7 +106,8 @@ def _print_places(shell: Shell, content: Row) -> None:
     rows = [r for r in content["places"] if r["level"] != "county"]
     if not rows:
         return
-    period = rows[0]["period"]
+    period, whole = rows[0]["period"], len(rows)
+    rows = rows[:_PLACES_SHOWN]
     shell.table(
         shell.say(
             f"{period} 排名（颗粒物浓度扣除沙尘，天数按实测）",
@@ -131,6 +135,18 @@ def _print_places(shell: Shell, content: Row) -> None:
             for r in rows
         ],
     )
+    _more(shell, whole)
+
+
+def _more(shell: Shell, whole: int) -> None:
+    """Say how many rows a cut table left out."""
+    if whole > _PLACES_SHOWN:
+        rest = whole - _PLACES_SHOWN
+        shell.out.print(
+            shell.say(
+                f"  另有 {rest} 个地区：qinglan rank 或控制台", f"  {rest} more: `qinglan rank` or the console"
+            )
+        )
 
 
 def attained(shell: Shell, value: bool | None, data_valid: bool) -> Line:

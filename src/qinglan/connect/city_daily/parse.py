@@ -79,7 +79,7 @@ def read(path: Path, context: ReadContext) -> Iterator[Batch]:
         zero = frame.select(RECORD, column).filter(
             pl.col(column).str.strip_chars().cast(pl.Float64, strict=False) == 0
         )
-        zeros += reject_rows(records, zero, "out_of_contract", column, detail=_ZERO, rows=0)
+        zeros += reject_rows(records, zero, "zero_for_missing", column, detail=_ZERO, rows=0)
     frame, bad = numbers(records, frame, _ITEMS)
     emptied = [pl.when(pl.col(i) != 0).then(pl.col(i)).alias(i) for i in _ITEMS.values() if i != "reported_aqi"]
     aqi = pl.col("reported_aqi").round().cast(pl.Int32)

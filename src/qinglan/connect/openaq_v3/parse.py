@@ -166,11 +166,11 @@ def _result(result: Any, context: ReadContext) -> tuple[datetime, str, float | N
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _SetAsideError("bad_number", item, value)
     if (result.get("flagInfo") or {}).get("hasFlags") and option(context, "flagged", "set_aside") != "keep":
-        raise _SetAsideError("out_of_contract", item, value, "flagged by its provider; flagged=keep takes it")
+        raise _SetAsideError("provider_flag", item, value, "flagged by its provider; flagged=keep takes it")
     least = option(context, "coverage")
     percent = (result.get("coverage") or {}).get("percentComplete")
     if least is not None and percent is not None and float(percent) < float(least):
-        raise _SetAsideError("out_of_contract", item, value, f"{percent} % complete, {least} % asked for")
+        raise _SetAsideError("provider_flag", item, value, f"{percent} % complete, {least} % asked for")
     try:
         scale, offset = factor(item, unit, _state(context))
     except QinglanError as error:

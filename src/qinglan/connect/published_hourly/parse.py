@@ -125,7 +125,7 @@ def _near_dates(records: Records, frame: pl.DataFrame) -> tuple[pl.DataFrame, li
     if far.mean() > 0.05:  # type: ignore[operator]
         return frame, []  # not stragglers but a file of several periods
     detail = f"the file covers {main[0]} to {main[-1]}; stale row of a station that stopped"
-    rejects = reject_rows(records, frame.filter(far), "out_of_contract", "Date", detail=detail)
+    rejects = reject_rows(records, frame.filter(far), "stale_row", "Date", detail=detail)
     return frame.filter(~far), rejects
 
 
@@ -165,7 +165,7 @@ def _without_frozen_doubles(records: Records, frame: pl.DataFrame) -> tuple[pl.D
     moving = series.filter(pl.col("states") > 1)["station"]
     still = still.filter(pl.col("station").is_in(moving.to_list())).select("station", "WatchPoint")
     frozen = frame.join(still, on=["station", "WatchPoint"], how="semi", maintain_order="left")
-    rejects = reject_names(records, frozen, "duplicate_conflict", "WatchPoint")
+    rejects = reject_names(records, frozen, "frozen_double", "WatchPoint")
     kept = frame.join(still, on=["station", "WatchPoint"], how="anti", maintain_order="left")
     return kept, rejects
 
