@@ -218,9 +218,10 @@ def cli_page() -> str:
     """Every command with its arguments and options."""
     lines = head(
         "命令 / Commands",
-        "总选项写在命令之前：`qinglan --json run`。退出码：0 成功；1 未能完成；2 用法有误。",
-        "Common options stand before the command: `qinglan --json run`. Exit codes: 0 done, 1 not done, 2 wrong "
-        "usage.",
+        "总选项可写在任何位置：`qinglan run --json` 即 `qinglan --json run`。"
+        "退出码：0 成功；1 未能完成；2 用法或名称有误。",
+        "Common options may stand anywhere: `qinglan run --json` is `qinglan --json run`. Exit codes: 0 done, 1 "
+        "not done, 2 wrong usage or name.",
         "the commands of src/qinglan/cli",
     )
     for name, command in commands():
@@ -299,8 +300,8 @@ def tables_page() -> str:
         "数据湖中的表为 Parquet 文件，任何工具都可读。“入库限”只挡住不可能的数值；数值是否有效由质控判断。"
         "被更新的行移入 `<表>_superseded`，不删除。",
         "Tables of the lake are Parquet files that any tool reads. The limits of the door keep out what no "
-        "instrument can have meant; whether a value is valid is for quality control to say. A row that a later load "
-        "replaces moves to `<table>_superseded`; nothing is deleted.",
+        "instrument can have meant; whether a value is valid is for quality control to say. A row that a later "
+        "load replaces moves to `<table>_superseded`; nothing is deleted.",
         "src/qinglan/core/tables.py",
     )
     for each in DATASETS.values():

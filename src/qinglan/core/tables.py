@@ -15,7 +15,7 @@ from functools import cache
 import pyarrow as pa
 
 from qinglan.core.errors import UnknownName
-from qinglan.core.names import HOURLY_ITEMS, INVALID, STATES, quantity
+from qinglan.core.names import HOURLY_ITEMS, STATES, quantity
 
 #: Optional column of a batch: 1-based line (or row) of the source a row came from. Never stored.
 SOURCE_LINE = "source_line"
@@ -190,7 +190,7 @@ FLAGS = Dataset(
         _TIME,
         _ITEM,
         Column("rule", "str", "规则", "rule", nullable=False),
-        Column("state", "str", "状态", "state", nullable=False, choices=(INVALID, "below_detection")),
+        Column("state", "str", "状态", "state", nullable=False, choices=STATES),
         Column("detail", "str", "说明", "detail"),
     ),
     derived=True,
