@@ -386,11 +386,11 @@ def compare(
 
 @app.command()
 def audit(context: typer.Context) -> None:
-    """查找参比状态报错的序列（与邻近站比较）。Find series reported in the wrong reference state."""
-    from qinglan.flow.audit import audit_states
+    """与邻近站比较，查找时间轴错位、列互换、参比状态报错。Find series dated, ordered or stated wrongly."""
+    from qinglan.flow.audit import audit as search
 
     shell: Shell = context.obj
-    found = audit_states(_open(shell), shell.progress)
+    found = search(_open(shell), shell.progress)
     shell.give(found) if shell.as_json else verdicts.print_audit(shell, found)
 
 

@@ -499,11 +499,17 @@ def print_comparison(shell: Shell, found: Row) -> None:
 
 
 def print_audit(shell: Shell, found: Row) -> None:
-    """Stretches that look like a wrong reference state."""
+    """Series that fit their neighbours only when moved in time, exchanged, or restated."""
+    shell.out.print(shell.say(f"已检查 {found['looked_at']} 个站点", f"{found['looked_at']} stations looked at"))
+    moved = [(shell.say("时间轴错位", "dated wrong"), f, f"{f['lag']:+d} {f['step']}") for f in found["shifted"]]
+    moved += [(shell.say("列互换", "columns exchanged"), f, " ↔ ".join(f["items"])) for f in found["swapped"]]
     shell.table(
-        shell.say(
-            f"{found['looked_at']} 个站点，疑似 {len(found['suspicions'])} 段", f"{found['looked_at']} stations"
-        ),
+        shell.say("错位与互换（按原报值）", "Dates and columns (hours as reported)"),
+        _heads(shell, "疑点|站点|起|止|内容|得分", "finding|station|from|to|what|score", (5,)),
+        [[kind, f["station"], f["start"], f["end"], what, f"{f['score']:.1f}"] for kind, f, what in moved],
+    )
+    shell.table(
+        shell.say("参比状态（按有效日值）", "Reference states (valid days)"),
         _heads(
             shell,
             "站点|项目|起|止|实际比值|预期比值|解释|把握",
@@ -521,7 +527,7 @@ def print_audit(shell: Shell, found: Row) -> None:
                 s["explanation"],
                 f"{s['confidence']:.2f}",
             ]
-            for s in found["suspicions"]
+            for s in found["states"]
         ],
     )
     if found["not_looked_at"]:

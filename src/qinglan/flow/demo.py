@@ -20,8 +20,8 @@ def prepare(home: Path, progress: Callable[[str], None]) -> Workspace:
     """Open a simulated workspace, and fill it when it is new. A workspace of real data is refused by the flow."""
     if (home / SETTINGS_FILE).exists():
         workspace = open_workspace(home)
-        if workspace.settings.simulated and workspace.lake.rows("hours"):
-            return workspace
+        if workspace.settings.simulated and any(load["status"] == "done" for load in workspace.loads()):
+            return workspace  # a load that was killed is taken up again below, where it stopped
     else:
         workspace = init(home, Settings(simulated=True))
     said: set[str] = set()
