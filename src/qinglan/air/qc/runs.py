@@ -70,11 +70,22 @@ def margin(book: RuleBook, items: Sequence[str]) -> int:
     )
 
 
+def _clock(hours: ir.Table) -> ir.IntegerValue:
+    """Number of an hour since the first day of 1970, from the statistical day and the label [h]."""
+    return hours.day.epoch_days().cast("int64") * 24 + hours.hour
+
+
+def _block(hours: ir.Table, size: int) -> ir.IntegerValue:
+    """First hour of the aligned block that holds an hour."""
+    clock = _clock(hours)
+    return clock - clock % size
+
+
 def _interesting(
     hours: ir.Table, items: Sequence[str], size: int, book: RuleBook, rules: Sequence[str]
 ) -> ir.Table:
     """Blocks that show a constant item or a jump: station, block, ``still_<item>`` (the constant), 0/1 marks."""
-    keyed = hours.select("station", *items, block=hours.clock - hours.clock % size)
+    keyed = hours.select("station", *items, block=_block(hours, size))
     extremes = {f"{side}_{i}": getattr(keyed[i], side)() for i in items for side in ("min", "max")}
     digest = keyed.group_by("station", "block").aggregate(**extremes)
     still = {i: (digest[f"min_{i}"] == digest[f"max_{i}"]).fill_null(False) for i in items}
@@ -224,10 +235,10 @@ def check_runs(hours: ir.Table, items: Sequence[str], book: RuleBook, rules: Seq
     if not rules:
         return None
     size = block_hours(book, items, rules)
-    indexed = hours.select(*KEY, *items, clock=hours.day.epoch_days().cast("int64") * 24 + hours.hour)
-    blocks = _near(_interesting(indexed, items, size, book, rules), items, size, book, rules)
+    blocks = _near(_interesting(hours, items, size, book, rules), items, size, book, rules)
     marks = [c for c in blocks.columns if c not in ("station", "block")]
-    keyed = indexed.mutate(block=indexed.clock - indexed.clock % size)
+    # Selected anew from the bare table: a shared selection would be kept whole in memory by the engine.
+    keyed = hours.select(*KEY, *items, clock=_clock(hours), block=_block(hours, size))
     near = keyed.inner_join(blocks, ["station", "block"]).select(*keyed.columns, *marks)
     flags: list[ir.Table] = []
     if "stuck" in rules or "zero_run" in rules:
