@@ -1,0 +1,50 @@
+"""``python -m benchmarks [name ...] [--quick] [--rounds N]``."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+
+from benchmarks.racing import Bench
+
+#: In the order in which they are run.
+NAMES = ("national_year", "tenfold", "qc", "aqi_small", "statistics", "ingest", "spark")
+
+
+def machine() -> str:
+    """What the times were measured on."""
+    found = []
+    for name in ("duckdb", "ibis-framework", "polars", "pandas", "numpy", "pyarrow", "pyspark"):
+        try:
+            found.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            continue
+    load = ", ".join(f"{x:.1f}" for x in os.getloadavg())
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC; {os.cpu_count()} cores, load {load}; {platform.platform()}; "
+        f"Python {platform.python_version()}; {', '.join(found)}"
+    )
+
+
+def main() -> None:
+    """Run the races named, or all."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"which of {', '.join(NAMES)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="small jobs: proves that the races run")
+    parser.add_argument("--rounds", type=int, default=3, help="runs of each contestant")
+    given = parser.parse_args()
+    if unknown := sorted(set(given.names) - set(NAMES)):
+        parser.error(f"no benchmark {unknown[0]!r}; there are {', '.join(NAMES)}")
+    bench = Bench(quick=given.quick, rounds=given.rounds)
+    print(machine())
+    for name in given.names or NAMES:
+        importlib.import_module(f"benchmarks.{name}").run(bench)
+    print(f"\nload at the end: {', '.join(f'{x:.1f}' for x in os.getloadavg())}")
+
+
+if __name__ == "__main__":
+    main()

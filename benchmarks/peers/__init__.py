@@ -1,0 +1,1 @@
+"""The jobs as their peers do them; each module imports its own tool and nothing of ours."""
