@@ -316,7 +316,7 @@ def test_numbers_of_a_book_are_numbers() -> None:
 
 
 def test_ranking_standards_are_the_class_2_limits_of_the_day() -> None:
-    """Si: annual class-2 limits, for CO and ozone those of the day (fact sheet, section 4). Two files, one truth."""
+    """Si: annual class-2 limits, for CO and ozone those of the day (fact sheet 4). Two files, one truth."""
     for edition in editions("ranking"):
         rank, air = load_book("ranking", edition.valid_from), load_book("gb3095", edition.valid_from)
         for item in DAILY_ITEMS:
