@@ -115,6 +115,21 @@ def test_item_outside_the_scheme_does_not_block(engine, rules):
     assert [(r["aqi"], r["aqi_state"]) for r in got] == [(None, "unavailable"), (50, "complete")]
 
 
+def test_ozone_above_the_8h_table_takes_the_largest_hour_of_2012(engine, rules):
+    # HJ 633-2012 table 1 note 3; 2026 stops at 300 (table 3 note c). 800.5 is shown as 800, 800.51 as 801.
+    mda8 = [800.5, 800.51, 900.0, 900.0, None]
+    hour = [1100.0, 900.0, 1201.0, None, 900.0]
+    table = _day_table(engine, [(10, 20, 1, c, 50, 30) for c in mda8]).drop("o3_1h")
+    peaks = engine.load({"place": pa.array([f"{n:06d}" for n in range(5)]), "o3_1h": pa.array(hour, pa.float64())})
+    table = table.inner_join(peaks, "place")
+    old = engine.rows(daily_aqi(table, rules("2025-06-30")), "place")
+    new = engine.rows(daily_aqi(table, rules("2026-06-30")), "place")
+    # The hour's table: 800..1000 is 300..400, so an hour of 900 is 350.
+    assert [r["iaqi_mda8"] for r in old] == [300, 350, 500, None, None]
+    assert [(r["aqi"], r["aqi_state"]) for r in old][3:] == [(50, "incomplete"), (50, "incomplete")]
+    assert [r["iaqi_mda8"] for r in new] == [300, 300, 300, 300, None]
+
+
 def _hour_table(engine, rows):
     from datetime import UTC, datetime
 

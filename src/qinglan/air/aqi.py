@@ -84,14 +84,29 @@ def _above_top(book: RuleBook, item: str, averaging: str, bounds: list[int], ind
 
 def _index(table: ir.Table, indicators: Indicators, book: RuleBook) -> ir.Table:
     """Add `iaqi_<item>`, `aqi` (of what is there), `missing` (items without an index)."""
-    table = table.mutate(
-        **{
-            f"iaqi_{item}": iaqi(table[column], item, averaging, book)
-            for item, (column, averaging) in indicators.items()
-        }
-    )
+    singles = {
+        f"iaqi_{item}": iaqi(table[column], item, averaging, book)
+        for item, (column, averaging) in indicators.items()
+    }
+    if "mda8" in indicators:
+        singles["iaqi_mda8"] = _mda8_or_hour(table, singles["iaqi_mda8"], book)
+    table = table.mutate(**singles)
     parts = [table[f"iaqi_{item}"] for item in indicators]
     return table.mutate(aqi=ibis.greatest(*parts))
+
+
+def _mda8_or_hour(days: ir.Table, index: ir.NumericValue, book: RuleBook) -> ir.NumericValue:
+    """Index of the day's ozone; that of its largest hour where the 8-h table ends without an index.
+
+    HJ 633-2012 table 1 note 3. Where that hour is not known there is none, and the other items decide.
+    """
+    rule = book.get("above_top.mda8.day").value
+    if rule["iaqi"] is not None or "o3_1h" not in days.columns:
+        return index
+    rounded_first = book.option("input_rounding") == "round_first"
+    bound = rule["above"]
+    over = ~_rounds_to_at_most(days.mda8, bound, 0) if rounded_first else days.mda8 > bound
+    return ibis.ifelse(over, iaqi(days.o3_1h, "o3", "day", book), index)
 
 
 def _judged(table: ir.Table, indicators: Indicators, book: RuleBook) -> ir.Table:
@@ -126,7 +141,8 @@ def daily_aqi(days: ir.Table, rules: Rules, *, key: str = "place", exempt: ir.Ta
     Parameters
     ----------
     days : Table (key, day)
-        The six daily items [µg/m³; CO mg/m³], null where invalid.
+        The six daily items [µg/m³; CO mg/m³], null where invalid; `o3_1h`, the day's largest hour of ozone, where
+        it is known.
     rules : Rules
         On the day the air was breathed, or another day to ask "what if".
     exempt : Table (key, item), optional
