@@ -1,4 +1,4 @@
-"""Composite index and ranking. Sources: the rule of 2018 with the vectors of the fact sheet, 4; exact fractions."""
+"""Composite index and ranking. Sources: the rule of 2018 with the vectors of the fact sheet 4; fractions."""
 
 import random
 from fractions import Fraction
@@ -21,14 +21,18 @@ GOLDEN = {"so2": 12, "no2": 31, "pm10": 45, "pm2_5": 23, "co": 1.5, "mda8": 140}
 HEYUAN = {"so2": 3, "no2": 13, "pm10": 16, "pm2_5": 13, "co": 0.9, "mda8": 87}
 
 
-def evaluated(engine, rows):
-    """rows: (place, period, {item: value}); the statistics that do not rank stand beside with other values."""
+def evaluated(engine, rows, *, short=()):
+    """rows: (place, period, {item: value}); the statistics that do not rank stand beside with other values.
+
+    short : (place, period) whose PM10 lacks the minimum of valid days.
+    """
     long = []
     for place, period, values in rows:
         for item, value in values.items():
             for statistic in ("mean", {"co": "p95", "mda8": "p90"}.get(item, "p98")):
                 used = statistic == STATISTIC[item]
-                long.append((place, period, item, statistic, "in", float(value) if used else 9999.0, True))
+                long.append((place, period, item, statistic, "in", float(value) if used else 9999.0))
+                long[-1] += (not (item == "pm10" and (place, period) in short),)
     names = ("place", "period", "item", "statistic", "dust", "value", "data_valid")
     types = [*(pa.string(),) * 5, pa.float64(), pa.bool_()]
     return engine.load(
@@ -140,4 +144,17 @@ def test_change_ties_round_to_even_and_share_a_rank(duckdb_engine, rules):
         ("b", 0.4, 3),
         ("c", 0.4, 3),
         ("d", -0.1, 1),
+    ]
+
+
+def test_no_change_against_or_of_a_year_without_enough_data(duckdb_engine, rules):
+    base = dict.fromkeys(DAILY_ITEMS, 10.0)
+    rows = [(p, y, base) for p in "abc" for y in ("2024", "2025")]
+    table = evaluated(duckdb_engine, rows, short=[("b", "2024"), ("c", "2025")])
+    ranked = rank.ranking(rank.composite_index(table, rules(OLD)))
+    got = duckdb_engine.rows(rank.with_change(ranked, [Period.year(2025)]), "place")
+    assert [(r["place"], r["rank"], r["previous_index"], r["change_percent"], r["data_valid"]) for r in got] == [
+        ("a", 1, got[0]["composite_index"], 0.0, True),
+        ("b", 1, None, None, True),
+        ("c", 1, None, None, False),
     ]

@@ -124,13 +124,15 @@ def with_change(ranked: ir.Table, periods: Sequence[Period]) -> ir.Table:
     """Change of the index against the same period of the year before, and the rank of the change.
 
     `change_percent` = (I - I_before) / I_before x 100, one decimal; below 0 the air improved; `change_rank` 1 is
-    the largest improvement. Periods whose year before is not in `ranked` get nulls.
+    the largest improvement. Nulls where the year before is not in `ranked`, or where either of the two lacks the
+    minimum of valid data (GB 3095 table 4): a change against a handful of days says nothing.
     """
     pairs = ibis.memtable(
         {"period": [p.label for p in periods], "before": [p.back().label for p in periods]},
         schema={"period": "string", "before": "string"},
     )
-    earlier = ranked.select(
+    sound = ranked.filter(ranked.data_valid)
+    earlier = sound.select(
         before_place="place",
         before="period",
         before_dust="dust",
@@ -140,7 +142,12 @@ def with_change(ranked: ir.Table, periods: Sequence[Period]) -> ir.Table:
     now = ranked.inner_join(pairs, "period")
     joined = now.left_join(
         earlier,
-        [now.place == earlier.before_place, now.before == earlier.before, now.dust == earlier.before_dust],
+        [
+            now.place == earlier.before_place,
+            now.before == earlier.before,
+            now.dust == earlier.before_dust,
+            now.data_valid,
+        ],
     )
     # Hundredths of an index are integers, so the rate is one division of integers.
     was = half_even(joined.previous_index * 100)
