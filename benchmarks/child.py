@@ -1,7 +1,7 @@
 """One run of one contestant in its own process: ``python child.py MODULE:FUNCTION ARGUMENTS [warm]``.
 
-Prints a line of JSON: seconds and CPU seconds of the function (imports excluded), peak memory of the whole process,
-and the answer. Needs nothing but the standard library, so that a peer's own environment can run it.
+Prints a line of JSON: seconds and CPU seconds of the function (imports excluded), peak memory of the whole
+process, and the answer. Needs nothing but the standard library, so that a peer's own environment can run it.
 """
 
 from __future__ import annotations

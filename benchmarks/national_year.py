@@ -1,9 +1,9 @@
 """A nation's year: 1,700 stations x 8,760 h x 6, from Parquet to the ranking, beside those who do a part of it.
 
-The peers' job is the daily mean of all six and the daily maximum of their sliding 8-h mean (at least 6 hours). Ours
-is the daily mean of five and the MDA8 of ozone, and then the hourly AQI with level and primary pollutant written to
-Parquet, the daily AQI of stations and places, evaluation, day counts, composite index and ranking, each by the
-letter of its standard.
+The peers' job is the daily mean of all six and the daily maximum of their sliding 8-h mean (at least 6 hours).
+Ours is the daily mean of five and the MDA8 of ozone, and then the hourly AQI with level and primary pollutant
+written to Parquet, the daily AQI of stations and places, evaluation, day counts, composite index and ranking, each
+by the letter of its standard.
 """
 
 from __future__ import annotations

@@ -125,9 +125,9 @@ class Bench:
     ) -> list[Result]:
         """Run all in turn, print the table (the first one is ours) and give the results of those who ran.
 
-        unit : how many of what the job holds, to print a rate.
+        unit : how many of what the job holds, to print a rate. A quick run leaves out those who warm up.
         """
-        here = [Result(c) for c in contestants if not c.absent]
+        here = [Result(c) for c in contestants if not c.absent and not (self.quick and c.warm)]
         for _ in range(1 if self.quick else self.rounds):
             for result in here:
                 _run(result)

@@ -12,8 +12,8 @@ ITEMS = ["so2", "no2", "co", "o3", "pm10", "pm2_5"]
 def days(folder: str, check: bool = False) -> dict[str, Any]:
     """One row per station and day; the fastest of six spellings that were tried (2026-11-23).
 
-    Files are sorted by station and time, so a station's run number is a sorted integer key: windows over it need no
-    hash of strings.
+    Files are sorted by station and time, so a station's run number is a sorted integer key: windows over it hash
+    no strings.
     """
     lazy = pl.scan_parquet(f"{folder}/hours-*.parquet").select("station", "day", *ITEMS)
     lazy = lazy.with_columns(run=pl.col("station").rle_id().set_sorted())

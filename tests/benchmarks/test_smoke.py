@@ -1,7 +1,7 @@
 """Every race runs, and its contestants agree on the answer. Nothing here is timed.
 
-Source of the expected answers: the peers themselves (Polars, pandas, aqi-hub, a numpy look-up table, SaQC), each in its
-own process. Those who are not installed are left out by the race, which says so.
+Source of the expected answers: the peers themselves (Polars, pandas, aqi-hub, a numpy look-up table, SaQC), each in
+its own process. Those who are not installed are left out by the race, which says so.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from benchmarks.__main__ import RACES
 from benchmarks.racing import Bench, Contestant, Result, growth, table
 
 
@@ -23,7 +24,7 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> Bench:
 
 
 def race(bench: Bench, name: str) -> dict[str, Any]:
-    results = importlib.import_module(f"benchmarks.{name}").run(bench)
+    results = importlib.import_module(f"benchmarks.{RACES[name]}").run(bench)
     return {r.contestant.name: r for r in results}
 
 

@@ -2,8 +2,8 @@
 
 The lake of an office is judged by :mod:`qinglan.flow.run`. A national network is some hundred times larger, and
 what its hours need (daily statistics, hourly index) asks nothing of another station or day. So the files of hours
-are taken in parts of about the same size, each part writes its Parquet, and the rest is computed from daily values.
-The expressions are those of the air room, unchanged.
+are taken in parts of about the same size, each part writes its Parquet, and the rest is computed from the daily
+values. The expressions are those of the air room, unchanged.
 """
 
 from __future__ import annotations
