@@ -1,7 +1,7 @@
 """Every race runs, and its contestants agree on the answer. Nothing here is timed.
 
-Source of the expected answers: the peers themselves (Polars, pandas, aqi-hub, a numpy look-up table, SaQC), each in
-its own process. Those who are not installed are left out by the race, which says so.
+Source of the expected answers: the peers themselves (Polars, pandas, aqi-hub, a numpy look-up table, SaQC), each
+in its own process. Those who are not installed are left out by the race, which says so.
 """
 
 from __future__ import annotations

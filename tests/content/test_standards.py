@@ -129,9 +129,14 @@ def run_dust_hour(family: str, example: Example) -> None:
     mean = Fraction(sum(window["pm10"]), len(window["pm10"]))
     ratio = sum(Fraction(f, c) for f, c in zip(window["pm2_5"], window["pm10"], strict=True)) / len(window["pm10"])
     jump = hour["pm10"] >= book.number("detect.start_pm10_ratio") * mean
-    jump = jump and hour["pm10"] > book.number("detect.start_pm10_above")
+    above = hour["pm10"] > book.number("detect.start_pm10_above")
     fall = Fraction(hour["pm2_5"], hour["pm10"]) <= exact(book.number("detect.start_ratio_share_max")) * ratio
-    assert (jump or fall) is example["starts"]
+    by_option = {
+        "jump_only": jump and above,
+        "jump_or_ratio": (jump and above) or fall,
+        "floor_on_both": (jump or fall) and above,
+    }
+    assert by_option[book.option("start_test")] is example["starts"]
 
 
 RUNNERS: dict[str, Callable[[str, Example], None]] = {
