@@ -37,7 +37,7 @@ def test_every_example_hour_of_the_rule_book_starts_or_does_not():
     assert examples
     for e in examples:
         table = hours([*e["window"]["pm10"], e["hour"]["pm10"]], [*e["window"]["pm2_5"], e["hour"]["pm2_5"]])
-        book = load_book("dust", date.fromisoformat(e["on"]), **e.get("options", {}))
+        book = load_book("dust", date.fromisoformat(e["on"]), **e.get("options", {}).get("dust", {}))
         assert bool(events(dust.detect(table, book=book, screen=bare))) is e["starts"], e
 
 

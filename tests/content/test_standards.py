@@ -29,7 +29,7 @@ ELSEWHERE = {"attain": "tests/air/test_comparators.py"}
 
 
 def book_of(family: str, example: Example) -> RuleBook:
-    return load_book(family, date.fromisoformat(example["on"]), **example.get("options", {}))
+    return load_book(family, date.fromisoformat(example["on"]), **example.get("options", {}).get(family, {}))
 
 
 def iaqi(book: RuleBook, item: str, period: str, value: Fraction) -> int | None:
