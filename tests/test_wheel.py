@@ -1,4 +1,4 @@
-"""The built wheel, installed elsewhere, works without the repository: content, migrations and templates are in it."""
+"""The built wheel, installed elsewhere, works without the repository: content, migrations, templates are in it."""
 
 import os
 import subprocess
