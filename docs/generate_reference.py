@@ -177,10 +177,10 @@ def options_page() -> str:
     settable = list(Suite().families().values())
     lines = head(
         "规则选项 / Options of the rule books",
-        "标准未规定或说法不一之处，规则书设为**选项**并给出默认值。前六部书的选项可在命令行用 "
+        "标准未规定或说法不一之处，规则书设为**选项**并给出默认值。前七部书的选项可在命令行用 "
         "`--set 书.选项=取值` 选择，每次运行的结果都写明所用取值；其余的书目前只能在程序库中选择。",
         "Where the sources are silent or at odds, a rule book has a named **option** with a default. Those of the "
-        "six books of the air are chosen with `--set BOOK.OPTION=CHOICE`, and every run writes down the choice in "
+        "seven books of the air are chosen with `--set BOOK.OPTION=CHOICE`, and a run writes down the choice in "
         "force; those of the other books can so far only be chosen when Qinglan is used as a library.",
         "src/qinglan/content/standards",
     )

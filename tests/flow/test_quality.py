@@ -47,7 +47,7 @@ def _spike_row(workspace: Workspace) -> dict:
 
 
 def test_a_kept_value_returns_and_a_rejected_one_goes(workspace):
-    found = quality.control(workspace, on=DAY)
+    found = quality.control_on(workspace, DAY)
     assert found.flags == 1
     assert _spike_row(workspace)["pm10"] is None
     assert _spike_row(workspace)["pm10_state"] == "invalid"
@@ -55,13 +55,13 @@ def test_a_kept_value_returns_and_a_rejected_one_goes(workspace):
     overrule_flag(
         workspace, "1480A", SPIKE, "pm10", "spike", "keep", reason="dust, seen by the neighbours", who="a"
     )
-    again = quality.control(workspace, on=DAY)
+    again = quality.control_on(workspace, DAY)
     assert (again.decisions, again.reused) == (1, False)
     assert _spike_row(workspace)["pm10"] == 900.0
     assert _spike_row(workspace)["pm10_state"] == "valid"
 
     overrule_flag(workspace, "1480A", SPIKE, "pm10", "*", "reject", reason="it was the filter change", who="b")
-    quality.control(workspace, on=DAY)
+    quality.control_on(workspace, DAY)
     assert _spike_row(workspace)["pm10"] is None
     reported = next(r for r in workspace.station_hours("hours", "1480A", DAY) if r["time"] == SPIKE)
     assert reported["pm10"] == 900.0

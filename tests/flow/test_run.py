@@ -73,6 +73,7 @@ def test_the_verdict_on_disk_holds_what_the_contract_says(workspace: Workspace, 
         "ranking",
         "dust",
         "gbt8170",
+        "qc",
     }
     assert (written["as_of"], written["simulated"], written["plan"]["id"]) == ("2025-12-31", True, "qinghai-2024")
     keys = "id article title status value shown limit comparison unit distance due period coverage edition dust"

@@ -20,7 +20,7 @@ from qinglan.plan import content
 from qinglan.plan.rules import document, editions, families, load_book, rules_on
 from qinglan.plan.schema import parse_book
 
-SIX = ("gb3095", "hj633", "hj663", "ranking", "dust", "gbt8170")
+SUITE = ("gb3095", "hj633", "hj663", "ranking", "dust", "gbt8170", "qc")
 
 
 def small() -> dict:
@@ -76,7 +76,7 @@ def test_newest_value_on_or_before_the_day_answers(on: str, limit: int) -> None:
     assert value.valid_from <= date.fromisoformat(on)
 
 
-@pytest.mark.parametrize("family", SIX)
+@pytest.mark.parametrize("family", SUITE)
 def test_the_day_before_the_first_edition_names_it(family: str) -> None:
     first = editions(family)[0].valid_from
     assert load_book(family, first).valid_from == first
@@ -84,7 +84,7 @@ def test_the_day_before_the_first_edition_names_it(family: str) -> None:
         load_book(family, first - timedelta(days=1))
 
 
-@pytest.mark.parametrize("family", SIX)
+@pytest.mark.parametrize("family", SUITE)
 def test_editions_follow_each_other_without_gap(family: str) -> None:
     found = editions(family)
     assert [e.valid_from for e in found] == sorted({e.valid_from for e in found})
@@ -94,7 +94,7 @@ def test_editions_follow_each_other_without_gap(family: str) -> None:
     assert found[-1].valid_to is None
 
 
-@pytest.mark.parametrize("family", SIX)
+@pytest.mark.parametrize("family", SUITE)
 def test_a_book_is_the_same_on_every_day_of_its_edition(family: str) -> None:
     for edition in editions(family):
         last = edition.valid_to or edition.valid_from + timedelta(days=400)
@@ -128,9 +128,9 @@ def test_a_value_begins_and_ends_with_its_edition() -> None:
         new.get("breakpoints.o3_8h.hour")
 
 
-def test_rules_on_gathers_the_six_of_one_day() -> None:
+def test_rules_on_gathers_the_books_of_one_day() -> None:
     rules = rules_on(date(2026, 3, 1), {"dust": {"removal": "hour_removal"}, "hj663": {"area_class": "1"}})
-    assert [book.book for book in rules.books()] == list(SIX)
+    assert [book.book for book in rules.books()] == list(SUITE)
     assert all(book.on == date(2026, 3, 1) for book in rules.books())
     assert rules.dust.option("removal") == "hour_removal"
     assert rules.dust.option("count_as_valid") == "true"
@@ -138,10 +138,10 @@ def test_rules_on_gathers_the_six_of_one_day() -> None:
     assert used["hj663"].options["area_class"] == "1"
     assert used["hj663"].options["city_o3_order"] == "mean_of_station_mda8"
     assert used["gb3095"].edition == "GB 3095-2026 (transition)"
-    assert len({use.content_hash for use in used.values()}) == 6
+    assert len({use.content_hash for use in used.values()}) == len(SUITE)
 
 
-def test_the_six_answer_for_all_years_of_the_data() -> None:
+def test_the_books_answer_for_all_years_of_the_data() -> None:
     """The real data begin in 2013 (shared data README)."""
     assert rules_on(date(2013, 1, 1)).evaluation.edition.startswith("HJ 663-2013")
 
@@ -300,7 +300,7 @@ def test_a_missing_file_names_its_neighbours() -> None:
 
 
 def test_every_family_loads_and_every_parameter_answers_in_some_edition() -> None:
-    assert set(SIX) <= set(families())
+    assert set(SUITE) <= set(families())
     for family in families():
         answered: set[str] = set()
         for edition in editions(family):

@@ -229,14 +229,15 @@ def rejects(
 
 
 @app.command()
-def qc(context: typer.Context, as_of: AsOf = None) -> None:
+def qc(context: typer.Context, as_of: AsOf = None, settings: Settings = None) -> None:
     """自动质控：按规则标记，不改动原值。Flag the hours; reported values are never edited."""
     from qinglan.flow import quality
     from qinglan.flow.run import data_span
 
     shell: Shell = context.obj
     workspace = _open(shell)
-    report = quality.control(workspace, on=_day(as_of) or data_span(workspace)[1])
+    on = _day(as_of) or data_span(workspace)[1]
+    report = quality.control_on(workspace, on, options_of(settings or []))
     shell.give(report.as_dict()) if shell.as_json else verdicts.print_control(shell, report)
 
 

@@ -98,7 +98,7 @@ class RuleBook:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """The six rule books of the air, all as they stand on one date."""
+    """The seven rule books of the air, all as they stand on one date."""
 
     limits: RuleBook  #: family ``gb3095``
     aqi: RuleBook  #: family ``hj633``
@@ -106,10 +106,11 @@ class Rules:
     ranking: RuleBook  #: family ``ranking``
     dust: RuleBook  #: family ``dust``
     rounding: RuleBook  #: family ``gbt8170``
+    control: RuleBook  #: family ``qc``
 
     def books(self) -> tuple[RuleBook, ...]:
-        """All six, in reading order."""
-        return (self.limits, self.aqi, self.evaluation, self.ranking, self.dust, self.rounding)
+        """All of them, in reading order."""
+        return (self.limits, self.aqi, self.evaluation, self.ranking, self.dust, self.rounding, self.control)
 
     def uses(self) -> tuple[RuleUse, ...]:
         """For a result's provenance."""

@@ -50,7 +50,7 @@ class AirTables:
 def evaluation_periods(first: date, as_of: date) -> list[Period]:
     """Years, half-years, quarters and months that are over on a date, and the current year up to it.
 
-    Only periods that begin on or after the month of the first day of data.
+    Only periods that end on or after the first day of data; what too few days are worth, `data_valid` says.
     """
     found: list[Period] = []
     for year in range(first.year, as_of.year + 1):

@@ -66,7 +66,7 @@ def rank(
 
 
 def rule_uses(on: date, options: Options | None = None) -> list[dict[str, Any]]:
-    """The six books of the air on a date: text in force, and for each option the choice, its choices and why."""
+    """The books of the air on a date: text in force, and for each option the choice, its choices and why."""
     return [
         {
             "book": book.book,

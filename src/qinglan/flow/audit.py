@@ -41,7 +41,7 @@ def audit(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """
     first, last = data_span(workspace)
     progress("quality control")
-    quality.control(workspace, on=last)
+    quality.control(workspace, load_book("qc", last))
     book = load_book("qc", last)
     register = {r["station"]: r for r in stations.stations(workspace.registry)}
     con = workspace.lake.connect()

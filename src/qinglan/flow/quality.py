@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -13,8 +14,9 @@ import pyarrow as pa
 from qinglan import __version__
 from qinglan.air import qc
 from qinglan.core.provenance import fingerprint
+from qinglan.core.rulebook import RuleBook
 from qinglan.flow.workspace import Workspace
-from qinglan.plan.rules import load_book
+from qinglan.plan.rules import rules_on
 from qinglan.store.decisions import flag_decisions
 
 _DECISIONS = pa.schema(
@@ -55,10 +57,9 @@ class ControlReport:
         }
 
 
-def control(workspace: Workspace, *, on: date) -> ControlReport:
-    """Derive `flags` and `checked` from `hours`, under the control rules of a date and people's decisions."""
+def control(workspace: Workspace, book: RuleBook) -> ControlReport:
+    """Derive `flags` and `checked` from `hours`, under a book of control rules and decisions of people."""
     lake = workspace.lake
-    book = load_book("qc", on)
     decided = flag_decisions(workspace.registry)
     key = fingerprint(
         [lake.fingerprint("hours"), book.content_hash, dict(book.use().options), decided, __version__]
@@ -82,6 +83,13 @@ def control(workspace: Workspace, *, on: date) -> ControlReport:
         counts=tuple(_counts(lake.table("flags"))) if lake.rows("flags") else (),
         reused=reused,
     )
+
+
+def control_on(
+    workspace: Workspace, on: date, options: Mapping[str, Mapping[str, str]] | None = None
+) -> ControlReport:
+    """:func:`control` by the book in force on a date, under options."""
+    return control(workspace, rules_on(on, options).control)
 
 
 def _decision_table(rows: list[dict[str, Any]]) -> ir.Table | None:

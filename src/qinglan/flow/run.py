@@ -83,7 +83,7 @@ def air_tables(
     first, last = data_span(workspace)
     as_of = min(as_of, last) if as_of is not None else last
     progress("quality control")
-    quality.control(workspace, on=as_of)
+    quality.control(workspace, rules_on(as_of, chosen).control)
     lake = workspace.lake
     con = lake.connect()
     air = AirTables(con)
@@ -263,7 +263,7 @@ def _content(
         "dust": {
             state: sum(e["status"] == state for e in events) for state in ("proposed", "confirmed", "rejected")
         },
-        "control": quality.control(workspace, on=as_of).as_dict(),
+        "control": quality.control(workspace, rules.control).as_dict(),
     }
 
 
@@ -348,6 +348,9 @@ def _measured(
         if f.value is not None
     ]
     ahead = outlook(air, target, places, goal, as_of, rules_on(as_of, options))
+    projection = ahead.projection
+    if as_of >= goal.period.end:  # nothing is left to project: the value itself, places weighted as judged
+        projection = dict.fromkeys(("value", "low", "high"), float(figure.value))
     made = Measured(
         value=figure.value,
         coverage=Coverage(figure.coverage.expected, figure.coverage.observed),
@@ -358,7 +361,7 @@ def _measured(
         baseline_value=before,
         trend=ahead.trend,
         budget=ahead.budget,
-        projection=ahead.projection,
+        projection=projection,
     )
     return made, series
 

@@ -32,6 +32,7 @@ class Suite:
     ranking: str = "ranking"
     dust: str = "dust"
     rounding: str = "gbt8170"
+    control: str = "qc"
 
     def families(self) -> dict[str, str]:
         """Field of `Rules` to family."""
@@ -80,9 +81,9 @@ def load_book(family: str, on: date, **options: str) -> RuleBook:
 
 
 def rules_on(on: date, options: Mapping[str, Mapping[str, str]] | None = None) -> Rules:
-    """The six rule books of the air on a date.
+    """The seven rule books of the air on a date.
 
-    options : family -> option -> choice; families outside the six raise UnknownName.
+    options : family -> option -> choice; families outside these raise UnknownName.
 
     >>> rules_on(date(2026, 3, 1)).aqi.edition
     'HJ 633-2026'
