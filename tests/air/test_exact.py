@@ -4,7 +4,7 @@ from fractions import Fraction
 
 import pyarrow as pa
 
-from qinglan.air.exact import GRID, carried, grid, printed, rounded
+from qinglan.air.exact import GRID, carried, grid, printed, rounded, tallied, tally
 from qinglan.core.rounding import half_even
 
 #: Written decimals whose binary doubles lie on either side of what they name, and every tie near them.
@@ -69,3 +69,16 @@ def test_null_stays_null(engine):
 def test_grid_is_wide_enough_for_a_year_of_dust():
     # The largest sum anything here forms: 366 x 24 hours of 20,000 µg/m³ must stay an exact integer.
     assert 366 * 24 * 20_000 * GRID < 2**53
+
+
+def test_a_tally_tells_sum_and_number_apart(engine):
+    # 24 hours of the door's largest and smallest values, a lone one, and none at all.
+    groups = {1: [100_000.0] * 24, 2: [-1_000.0] * 24, 3: [0.35], 4: [None, None], 5: [0.1, None, 0.2, -0.05]}
+    rows = [(g, v) for g, values in groups.items() for v in values]
+    table = engine.load({"g": pa.array([g for g, _ in rows]), "x": pa.array([v for _, v in rows], pa.float64())})
+    sums = table.mutate(t=tallied(table.x)).group_by("g").aggregate(t=lambda t: t.t.sum())
+    total, number = tally(sums.t.fill_null(0.0))
+    got = {r["g"]: (r["total"], r["number"]) for r in engine.rows(sums.mutate(total=total, number=number))}
+    for g, values in groups.items():
+        there = [Fraction(str(v)) * GRID for v in values if v is not None]
+        assert got[g] == (sum(there), len(there)), g

@@ -24,6 +24,10 @@ GRID_DECIMALS = 6
 #: 1.5 x 2**52: a double of this size has a last place worth exactly 1.
 _NO_FRACTION = 6755399441055744.0
 
+#: What one value that is there weighs in a tally: beyond any sum of a day's grid counts (2**46 is 70 g/m³ summed),
+#: and 63 of them still leave the sum an exact integer.
+_ONE_VALUE = 140737488355328.0  # 2**47
+
 
 @ibis.udf.scalar.builtin(name="ceil")  # type: ignore[untyped-decorator]
 def _ceil(x: float) -> float:  # type: ignore[empty-body]
@@ -33,6 +37,23 @@ def _ceil(x: float) -> float:  # type: ignore[empty-body]
 def grid(value: ir.NumericValue) -> ir.NumericValue:
     """Concentration [µg/m³ or mg/m³] -> integer count of millionths, carried in a double."""
     return half_even(value * float(GRID))
+
+
+def tallied(value: ir.NumericValue) -> ir.NumericValue:
+    """Concentration -> a number whose sums (of up to 63) tell sum and number of values at once; see :func:`tally`.
+
+    A day's statistics then need one aggregate for each item and hour instead of two.
+    """
+    return grid(value) + _ONE_VALUE
+
+
+def tally(total: ir.NumericValue) -> tuple[ir.NumericValue, ir.NumericValue]:
+    """Sum of grid counts and number of values behind a sum of :func:`tallied`; both exact integers in doubles.
+
+    Null (a sum of nothing) gives nulls, 0 gives (0, 0).
+    """
+    number = half_even(total / _ONE_VALUE)
+    return total - number * _ONE_VALUE, number
 
 
 def ceil(value: ir.NumericValue) -> ir.NumericValue:

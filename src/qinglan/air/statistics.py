@@ -9,7 +9,7 @@ from __future__ import annotations
 import ibis
 import ibis.expr.types as ir
 
-from qinglan.air.exact import GRID_DECIMALS, carried, grid, rounded
+from qinglan.air.exact import GRID_DECIMALS, carried, grid, rounded, tallied, tally
 from qinglan.core.names import HOURLY_ITEMS, MEAN_ITEMS, quantity
 from qinglan.core.rulebook import Rules
 
@@ -47,55 +47,51 @@ def station_days(hours: ir.Table, rules: Rules, *, key: str = "station") -> ir.T
     Mean: at least 20 hourly values (GB 3095 table 4). 8-h mean: at least 6 hours. Daily maximum: at least 14
     valid 8-h means, or fewer when it exceeds the class-2 limit all the same (HJ 663 6.1.2).
     """
-    measures: dict[str, ir.Value] = {}
-    for item in HOURLY_ITEMS:
-        measures[f"{item}_n"] = hours[item].count()
-        if item != "o3":
-            measures[f"{item}_sum"] = grid(hours[item]).sum()
-    measures["o3_1h"] = hours.o3.max()
+    hours = hours.mutate(**{f"{item}_tallied": tallied(hours[item]) for item in HOURLY_ITEMS})
+    ozone = hours.o3_tallied
     # A conditional value costs the engine less than a filtered aggregate: 24 of them decide the run time.
-    blank = ibis.null("float64")
-    measures |= {f"slot_{h}": ibis.ifelse(hours.hour == h, hours.o3, blank).max() for h in range(1, 25)}
-    grouped = hours.group_by([key, "day"]).aggregate(**measures)
+    slots = {f"slot_{h}": ibis.ifelse(hours.hour == h, ozone, 0.0).sum() for h in range(1, 25)}
+    totals = {f"{item}_total": hours[f"{item}_tallied"].sum() for item in HOURLY_ITEMS}
+    grouped = hours.group_by([key, "day"]).aggregate(o3_1h=hours.o3.max(), **totals, **slots)
 
+    parts: dict[str, ir.Value] = {}
+    for item in HOURLY_ITEMS:
+        total, number = tally(grouped[f"{item}_total"].fill_null(0.0))
+        parts |= {f"{item}_sum": total, f"{item}_n": number.cast("int64")}
+    days = grouped.mutate(**parts, **{name: grouped[name].fill_null(0.0) for name in slots})
     minimum = rules.limits.number("validity.day.hours_min")
     means = {
         item: ibis.ifelse(
-            grouped[f"{item}_n"] >= minimum,
-            carried(grouped[f"{item}_sum"], carried_decimals(item, rules), divisor=grouped[f"{item}_n"]),
+            days[f"{item}_n"] >= minimum,
+            carried(days[f"{item}_sum"], carried_decimals(item, rules), divisor=days[f"{item}_n"]),
             ibis.null("float64"),
         )
         for item in MEAN_ITEMS
     }
-    days = _with_mda8(grouped.mutate(**means), rules, key)
+    days = _with_mda8(days.mutate(**means), rules, key)
     counts = [f"{item}_n" for item in HOURLY_ITEMS]
     return days.select(key, "day", *MEAN_ITEMS, "mda8", "o3_1h", *counts, "mda8_n")
 
 
 def _with_mda8(days: ir.Table, rules: Rules, key: str) -> ir.Table:
-    """Add `mda8` and `mda8_n` to days that carry ozone in `slot_1`..`slot_24`."""
+    """Add `mda8` and `mda8_n` to days that carry tallies of ozone in `slot_1`..`slot_24`."""
     window = rules.evaluation.option("mda8_window")
     first_label = int(rules.evaluation.number(f"mda8.window.{window}.first"))
     slots = range(first_label - 7, 25)
     if first_label < 8:
         days = _with_evening_before(days, key, slots)
-    days = _with_eight_hours(days, slots)
-
     hours_min = rules.limits.number("validity.8h.hours_min")
-    candidates = [
-        ibis.ifelse(
-            days[f"number8_{first}"] >= hours_min,
-            days[f"total8_{first}"] / days[f"number8_{first}"],
-            ibis.null("float64"),
-        )
-        for first in slots[:-7]
-    ]
+    starts = slots[:-7]
+    days = days.mutate(**{f"eight_{s}": _added(days, range(s, s + 8)) for s in starts})
     days = days.mutate(
-        mda8_quotient=ibis.greatest(*candidates),
-        mda8_n=sum(
-            ((days[f"number8_{first}"] >= hours_min).ifelse(1, 0) for first in slots[:-7]),
-            ibis.literal(0),
-        ),
+        **{f"{name}_{s}": part for s in starts for name, part in _named_tally(days[f"eight_{s}"]).items()}
+    )
+    valid = {s: days[f"number_{s}"] >= hours_min for s in starts}
+    nothing = ibis.null("float64")
+    means = [ibis.ifelse(valid[s], days[f"total_{s}"] / days[f"number_{s}"], nothing) for s in starts]
+    days = days.mutate(
+        mda8_quotient=ibis.greatest(*means),
+        mda8_n=sum((valid[s].cast("int8") for s in starts), ibis.literal(0, "int64")),
     )
     shown = rounded(days.mda8_quotient, quantity("mda8").decimals)
     enough = days.mda8_n >= rules.limits.number("validity.mda8.means_min")
@@ -111,26 +107,16 @@ def _with_mda8(days: ir.Table, rules: Rules, key: str) -> ir.Table:
     )
 
 
-def _with_eight_hours(days: ir.Table, slots: range) -> ir.Table:
-    """Add `total8_<first>` and `number8_<first>`: sum and number of the eight slots from each on.
+def _added(days: ir.Table, slots: range) -> ir.NumericValue:
+    """Tally of a stretch of slots."""
+    total = days[_slot(slots[0])]
+    for slot in slots[1:]:
+        total = total + days[_slot(slot)]
+    return total
 
-    Two slots make a pair, two pairs four, two fours eight: each step is a table of its own, so that no expression
-    grows deep (engines that compile nested sums may take for ever), and sums of integers in doubles stay exact.
-    """
-    days = days.mutate(
-        **{f"total1_{s}": grid(days[_slot(s)]).fill_null(0.0) for s in slots},
-        **{f"number1_{s}": days[_slot(s)].notnull().ifelse(1.0, 0.0) for s in slots},
-    )
-    for width in (1, 2, 4):
-        firsts = slots[: len(slots) - 2 * width + 1]
-        days = days.mutate(
-            **{
-                f"{what}{2 * width}_{s}": days[f"{what}{width}_{s}"] + days[f"{what}{width}_{s + width}"]
-                for what in ("total", "number")
-                for s in firsts
-            }
-        )
-    return days
+
+def _named_tally(total: ir.NumericValue) -> dict[str, ir.NumericValue]:
+    return dict(zip(("total", "number"), tally(total), strict=True))
 
 
 def _slot(slot: int) -> str:
@@ -138,13 +124,13 @@ def _slot(slot: int) -> str:
 
 
 def _with_evening_before(days: ir.Table, key: str, slots: range) -> ir.Table:
-    """Bring the last slots of the previous day beside each day, null when that day is not there."""
+    """Bring the last slots of the previous day beside each day, empty when that day is not there."""
     w = ibis.window(group_by=key, order_by="day")
     yesterday = days.day.lag(1).over(w) == days.day - ibis.interval(days=1)
     evening = [slot + 24 for slot in slots if slot < 1]
     return days.mutate(
         **{
-            f"eve_{slot}": ibis.ifelse(yesterday, days[f"slot_{slot}"].lag(1).over(w), ibis.null("float64"))
+            f"eve_{slot}": ibis.ifelse(yesterday, days[f"slot_{slot}"].lag(1).over(w), 0.0).fill_null(0.0)
             for slot in evening
         }
     )
