@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 from benchmarks import data
@@ -15,13 +16,14 @@ def run(bench: Bench) -> list[Result]:
     hours = bench.data(f"complete-{rows}", lambda made: complete_hours(folder, rows, made)) / "hours.parquet"
     hub, absent = bench.environment("aqi-hub==0.3.3", "pyarrow")
     job = {"file": hours, "rows": rows}
+    scheme = data.scheme(date(2026, 6, 30), hourly=True)
     results = bench.race(
         f"aqi_small: {rows} station-hours x 6",
         [
             Contestant("Qinglan", "benchmarks.ours.small:index", job),
             Contestant("Qinglan, warm", "benchmarks.ours.small:index", job, warm=True),
             Contestant("aqi-hub", "benchmarks.peers.aqi_hub_hours:index", job, python=hub, absent=absent),
-            Contestant("numpy look-up table", "benchmarks.peers.numpy_index:index", job),
+            Contestant("numpy look-up table", "benchmarks.peers.numpy_index:index", {**job, "scheme": scheme}),
         ],
         unit=(rows, "AQI"),
     )

@@ -78,7 +78,6 @@ class Bench:
     )
     rounds: int = 3
     say: Callable[[str], None] = print
-    results: dict[str, Result] = field(default_factory=dict)
 
     def data(self, name: str, make: Callable[[Path], None]) -> Path:
         """A folder of data, made once: written beside its place and moved there when it is whole."""
@@ -137,7 +136,6 @@ class Bench:
         for contestant in contestants:
             if contestant.absent:
                 self.say(f"  {contestant.name}: left out, {contestant.absent}")
-        self.results |= {f"{title}: {r.contestant.name}": r for r in here}
         return here
 
 

@@ -1,39 +1,34 @@
-"""A numpy look-up table, one thread: the near-physical limit of an hourly AQI by HJ 633-2026."""
+"""A numpy look-up table, one thread: the near-physical limit of an hourly AQI."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import ceil
 from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
-#: HJ 633-2026 table 3, as far as the hour goes. A peer knows its numbers; ours come from the rule book.
-_INDEX = (0, 50, 100, 150, 200, 300, 400, 500)
-_BOUNDS = {
-    "so2": (0, 150, 500, 650, 800),
-    "no2": (0, 100, 200, 700, 1200, 2340, 3090, 3840),
-    "co": (0, 50, 100, 350, 600, 900, 1200, 1500),
-    "o3": (0, 160, 200, 300, 400, 800, 1000, 1200),
-    "pm10": (0, 50, 120, 250, 350, 420, 500, 600),
-    "pm2_5": (0, 35, 60, 115, 150, 250, 350, 500),
-}
 
-
-def _table(bounds: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.int16]]:
+def _table(bounds: Sequence[int], index: Sequence[int], above: int) -> np.ndarray[Any, np.dtype[np.int16]]:
     """IAQI of every printed concentration up to the last breakpoint, and of everything above it."""
     made = np.zeros(bounds[-1] + 2, np.int16)
-    for low, high, below, above in zip(bounds, bounds[1:], _INDEX, _INDEX[1:], strict=False):
-        count = np.arange(low + 1, high + 1)
-        made[count] = below + -((low - count) * (above - below) // (high - low))
-    made[-1] = _INDEX[len(bounds) - 1]
+    for low, high, below, top in zip(bounds, bounds[1:], index, index[1:], strict=False):
+        slope = Fraction(top - below, high - low)
+        made[low + 1 : high + 1] = [below + ceil(slope * n) for n in range(1, high - low + 1)]
+    made[-1] = above
     return made
 
 
-def index(file: str, rows: int) -> dict[str, Any]:
+def index(file: str, rows: int, scheme: Mapping[str, Any]) -> dict[str, Any]:
     """AQI of a file of complete hours."""
-    table = pq.read_table(file, columns=list(_BOUNDS), use_threads=False)
+    table = pq.read_table(file, columns=list(scheme["items"]), use_threads=False)
     best = np.zeros(table.num_rows, np.int16)
-    for item, bounds in _BOUNDS.items():
-        count = np.rint(table[item].to_numpy() * (10 if item == "co" else 1)).astype(np.int32)
-        np.maximum(best, _table(bounds)[np.minimum(count, bounds[-1] + 1)], out=best)
+    for item, printed in scheme["items"].items():
+        unit = 10 if item in scheme["tenths"] else 1
+        bounds = [round(b * unit) for b in printed if b is not None]
+        count = np.rint(table[item].to_numpy() * unit).astype(np.int32)
+        looked = _table(bounds, scheme["index"], scheme["above"][item])[np.minimum(count, bounds[-1] + 1)]
+        np.maximum(best, looked, out=best)
     return {"rows": len(best), "sum": int(best.sum(dtype=np.int64))}
