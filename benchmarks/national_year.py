@@ -19,14 +19,14 @@ STATIONS, DAYS = 1700, 365
 
 def run(bench: Bench) -> list[Result]:
     """Race, stages, and what was asked of them."""
-    stations, days, sample, rows = (170, 90, 170, 5_000) if bench.quick else (STATIONS, DAYS, 170, 200_000)
+    stations, days, rows = (170, 90, 5_000) if bench.quick else (STATIONS, DAYS, 200_000)
     folder = data.national(bench, stations, days)
     job = {"folder": folder, "check": bench.quick}
     hub, absent = bench.environment("aqi-hub==0.3.3", "pyarrow")
     one = {"file": data.files(folder)[0], "rows": rows}
-    sampled = {"folder": folder, "stations": sample}
+    pandas = {"folder": folder, "stations": stations}
     chain = {
-        **sampled,
+        **pandas,
         "out": bench.scratch("pandas") / "hours.parquet",
         "hourly": data.scheme(date(2025, 12, 31), hourly=True),
         "daily": data.scheme(date(2025, 12, 31), hourly=False),
@@ -35,8 +35,8 @@ def run(bench: Bench) -> list[Result]:
         Contestant("Qinglan", "benchmarks.ours.national:year", {**job, "out": bench.scratch("national")}),
         Contestant("Polars", "benchmarks.peers.polars_year:days", job),
         Contestant("DuckDB scan", "benchmarks.ours.national:scan", {"folder": folder}),
-        Contestant("pandas, as Polars", "benchmarks.peers.pandas_year:days", sampled, share=sample / stations),
-        Contestant("pandas, our job", "benchmarks.peers.pandas_year:chain", chain, share=sample / stations),
+        Contestant("pandas, as Polars", "benchmarks.peers.pandas_year:days", pandas),
+        Contestant("pandas, our job", "benchmarks.peers.pandas_year:chain", chain),
         Contestant(
             "aqi-hub, AQI alone",
             "benchmarks.peers.aqi_hub_hours:index",
@@ -47,18 +47,14 @@ def run(bench: Bench) -> list[Result]:
         ),
     ]
     results = bench.race(f"national_year: {stations} stations, {days} days", contestants)
+    bench.say("  stages of our last run:")
+    for stage, (seconds, cpu) in results[0].answer["stages"].items():
+        bench.say(f"    {stage:20s}{seconds:8.3f} s{cpu:8.3f} CPU s")
     if bench.quick:
         agree(results)
     else:
         for line in promises(results):
             bench.say(line)
-        alone = {**job, "out": bench.scratch("national"), "side_by_side": False}
-        slow = bench.race(
-            "national_year: its stages one after the other",
-            [Contestant("Qinglan, one by one", "benchmarks.ours.national:year", alone)],
-        )
-        for stage, (seconds, cpu) in slow[0].answer["stages"].items():
-            bench.say(f"    {stage:20s}{seconds:8.3f} s{cpu:8.3f} CPU s")
     return results
 
 
@@ -80,7 +76,6 @@ def promises(results: list[Result]) -> list[str]:
         f"  Qinglan / bare scan: {ours.middle / by['DuckDB scan'].middle:.1f}",
     ]
     if "aqi-hub, AQI alone" in by:
-        # The stage runs beside the others, so its share of two cores is about a half: the worse case for us.
         hourly = ours.answer["stages"]["hourly_aqi"][0]
         lines.append(
             line("aqi-hub / Qinglan, per hourly AQI", by["aqi-hub, AQI alone"].middle / hourly, 20, False)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import resource
 import shutil
-import threading
 import time
 from datetime import date
 from pathlib import Path
@@ -23,23 +22,18 @@ ITEMS = ("so2", "no2", "co", "o3", "pm10", "pm2_5")
 
 
 class Stages:
-    """Seconds and CPU seconds by stage, from the calls that say which one begins, thread by thread.
-
-    CPU seconds are those of the process: they mean something where stages do not overlap.
-    """
+    """Seconds and CPU seconds by stage, from the calls that say which one begins."""
 
     def __init__(self) -> None:
         self.taken: dict[str, list[float]] = {}
-        self.began = {threading.get_ident(): ("rules", *_clocks())}
+        self.began = ("rules", *_clocks())
 
     def __call__(self, stage: str) -> None:
-        thread, now = threading.get_ident(), _clocks()
-        before, wall, cpu = self.began.get(thread, ("", 0.0, 0.0))
-        self.began[thread] = (stage, *now)
-        if before:
-            held = self.taken.setdefault(before, [0.0, 0.0])
-            held[0] += now[0] - wall
-            held[1] += now[1] - cpu
+        before, wall, cpu = self.began
+        self.began = (stage, *_clocks())
+        held = self.taken.setdefault(before, [0.0, 0.0])
+        held[0] += self.began[1] - wall
+        held[1] += self.began[2] - cpu
 
 
 def _clocks() -> tuple[float, float]:
@@ -47,7 +41,7 @@ def _clocks() -> tuple[float, float]:
     return time.perf_counter(), used.ru_utime + used.ru_stime
 
 
-def year(folder: str, out: str, check: bool = False, side_by_side: bool = True) -> dict[str, Any]:
+def year(folder: str, out: str, check: bool = False) -> dict[str, Any]:
     """The whole chain from Parquet to the ranking; the answer holds the stages."""
     stages, place = Stages(), Path(out)
     shutil.rmtree(place, ignore_errors=True)
@@ -57,7 +51,7 @@ def year(folder: str, out: str, check: bool = False, side_by_side: bool = True) 
         place,
         [Period.year(2025)],
         rules_on(date(2025, 12, 31), None),
-        engine=Engine(threads=2, memory=MEMORY, spill=place / "spill", side_by_side=side_by_side),
+        engine=Engine(threads=2, memory=MEMORY, spill=place / "spill"),
         progress=stages,
     )
     stages("")

@@ -4,15 +4,11 @@ The lake of an office is judged by :mod:`qinglan.flow.run`. A national network i
 what its hours need (daily statistics, hourly index) asks nothing of another station or day. So the files of hours
 are taken in parts of about the same size, each part writes its Parquet, and the rest is computed from the daily
 values. The expressions are those of the air room, unchanged.
-
-The hourly index is made beside the daily branch: the former keeps the engine busy, the latter has many short steps
-in which one core translates expressions and the other would wait.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -51,13 +47,11 @@ class Engine:
     threads : at most so many cores.
     memory : limit of the engine's own memory; the process needs some 0.3 GB beside it.
     spill : folder for what does not fit.
-    side_by_side : make the hourly index beside the daily branch; otherwise before it, to time the stages.
     """
 
     threads: int = 2
     memory: str = "1200MB"
     spill: Path | None = None
-    side_by_side: bool = True
 
     def connect(self) -> Backend:
         """A fresh engine in memory. Rows keep no order of arrival, which would cost buffers in every part."""
@@ -90,7 +84,7 @@ def national_year(
     stations : the station register; `valid_from` and `valid_to` may be left out (always in service)
     out : folder for the results, made when absent
     periods, rules : what is judged, and by which books
-    progress : told the name of each stage as it begins, from the thread that does it; "" ends the hourly one
+    progress : told the name of each stage as it begins
 
     Returns
     -------
@@ -114,18 +108,15 @@ def national_year(
             old.unlink()
     con = how.connect()
     try:
-        with ThreadPoolExecutor(max_workers=1) as beside:
-            index = beside.submit(_hourly, _second(con), groups, made["hourly_aqi"], rules, progress)
-            if not how.side_by_side:
-                index.result()
-            days = _daily(con, groups, made, rules, progress)
-            register = con.create_table("stations", ibis.memtable(_complete(stations)), temp=True)
-            tables = _places(con, days, register, periods, rules, progress)
-            for name, table in tables.items():
-                made[name] = out / f"{name}.parquet"
-                con.to_parquet(table, made[name])
-            progress("wait for the hours")
-            index.result()
+        for number, group in enumerate(groups):
+            _one_part(con, group, made, f"part-{number:04d}.parquet", rules, progress)
+        days = con.read_parquet(str(made["station_days"] / "part-*.parquet"))
+        register = con.create_table("stations", ibis.memtable(_complete(stations)), temp=True)
+        tables = _places(con, days, register, periods, rules, progress)
+        progress("write")
+        for name, table in tables.items():
+            made[name] = out / f"{name}.parquet"
+            con.to_parquet(table, made[name])
     finally:
         con.disconnect()
     return made
@@ -166,34 +157,18 @@ def _insist_on_whole_days(groups: Groups, rules: Rules) -> None:
         seen |= found
 
 
-def _second(con: Backend) -> Backend:
-    """Another session of the same engine, for another thread: they share cores and memory."""
-    return ibis.duckdb.from_connection(con.con.cursor())
-
-
-def _hourly(con: Backend, groups: Groups, folder: Path, rules: Rules, progress: Progress) -> None:
-    """The index of every station-hour."""
+def _one_part(
+    con: Backend, files: Sequence[Path], folders: dict[str, Path], name: str, rules: Rules, progress: Progress
+) -> None:
+    """Daily statistics, hourly index and daily index of the stations (or months) of one part."""
+    hours = con.read_parquet([str(f) for f in files])
+    progress("station_days")
+    con.to_parquet(station_days(hours, rules), folders["station_days"] / name)
     progress("hourly_aqi")
-    for number, files in enumerate(groups):
-        hours = con.read_parquet([str(f) for f in files])
-        con.to_parquet(hourly_aqi(hours, rules).select(*HOURLY_COLUMNS), folder / _part(number))
-    progress("")
-
-
-def _daily(con: Backend, groups: Groups, folders: dict[str, Path], rules: Rules, progress: Progress) -> ir.Table:
-    """Daily statistics and daily index of the stations; gives the table of all daily statistics."""
-    for number, files in enumerate(groups):
-        progress("station_days")
-        hours = con.read_parquet([str(f) for f in files])
-        con.to_parquet(station_days(hours, rules), folders["station_days"] / _part(number))
-        progress("station_aqi")
-        days = con.read_parquet(str(folders["station_days"] / _part(number)))
-        con.to_parquet(daily_aqi(days, rules, key="station"), folders["station_aqi"] / _part(number))
-    return con.read_parquet(str(folders["station_days"] / "part-*.parquet"))
-
-
-def _part(number: int) -> str:
-    return f"part-{number:04d}.parquet"
+    con.to_parquet(hourly_aqi(hours, rules).select(*HOURLY_COLUMNS), folders["hourly_aqi"] / name)
+    progress("station_aqi")
+    days = con.read_parquet(str(folders["station_days"] / name))
+    con.to_parquet(daily_aqi(days, rules, key="station"), folders["station_aqi"] / name)
 
 
 def _complete(stations: pa.Table) -> pa.Table:
