@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pandas as pd
@@ -17,13 +18,16 @@ def control(file: str, high: dict[str, float], hours: dict[str, int]) -> dict[st
         own = own.set_index("time")
         series |= {f"{station}_{item}": own[item] for item in high}
     qc = SaQC(pd.DataFrame(series))
-    counts = {"range": 0, "stuck": 0}
-    for name in series:
-        item = name.split("_", 1)[1]
-        qc = qc.flagRange(name, min=float("-inf"), max=high[item])
-        ranged = int((qc.flags[name] == BAD).sum())
+    # One call for all series of an item: each call copies the whole object.
+    for item, limit in high.items():
+        qc = qc.flagRange([n for n in series if n.split("_", 1)[1] == item], min=float("-inf"), max=limit)
+    ranged = _bad(qc, series)
+    for item, length in hours.items():
+        fields = [n for n in series if n.split("_", 1)[1] == item]
         # n values an hour apart span n - 1 hours.
-        qc = qc.flagConstants(name, thresh=0, window=f"{hours[item] - 1}h")
-        counts["range"] += ranged
-        counts["stuck"] += int((qc.flags[name] == BAD).sum()) - ranged
-    return counts
+        qc = qc.flagConstants(fields, thresh=0, window=f"{length - 1}h")
+    return {"range": ranged, "stuck": _bad(qc, series) - ranged}
+
+
+def _bad(qc: SaQC, names: Iterable[str]) -> int:
+    return sum(int((qc.flags[name] == BAD).sum()) for name in names)
