@@ -47,11 +47,13 @@ class Engine:
     threads : at most so many cores.
     memory : limit of the engine's own memory; the process needs some 0.3 GB beside it.
     spill : folder for what does not fit.
+    part_rows : station-hours that are taken at a time.
     """
 
     threads: int = 2
     memory: str = "1200MB"
     spill: Path | None = None
+    part_rows: int = PART_ROWS
 
     def connect(self) -> Backend:
         """A fresh engine in memory. Rows keep no order of arrival, which would cost buffers in every part."""
@@ -97,10 +99,10 @@ def national_year(
     """
     if not files:
         raise NotFound("no file of hours was given.", remedy="Give the Parquet files of the network's hours.")
-    groups = list(parts(files))
+    how = engine or Engine()
+    groups = list(parts(files, how.part_rows))
     if len(groups) > 1:
         _insist_on_whole_days(groups, rules)
-    how = engine or Engine()
     made = {name: out / name for name in ("station_days", "hourly_aqi", "station_aqi")}
     for folder in made.values():
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,7 +124,7 @@ def national_year(
     return made
 
 
-def parts(files: Sequence[Path], rows: int = PART_ROWS) -> Iterator[list[Path]]:
+def parts(files: Sequence[Path], rows: int) -> Iterator[list[Path]]:
     """Files in their order, gathered into parts of at most `rows` rows (a larger file is a part of its own)."""
     group: list[Path] = []
     held = 0
