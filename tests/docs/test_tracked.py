@@ -47,7 +47,7 @@ def test_no_registry_and_no_machine_in_tracked_files(files: list[Path]) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["--index-url https://a.example/simple", "https://files.pypi.example/x", "cd /work/main", "/home/me/data.csv"],
+    ["--index-url https://a.example/simple", "https://files.pypi.example/x", "cd /root/copy", "/home/me/data.csv"],
 )
 def test_the_search_finds_them(text: str) -> None:
     assert faults(text)
