@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
-from itertools import groupby
 from typing import Any
 
 import ibis
@@ -24,7 +23,7 @@ from qinglan.air.statistics import station_days
 from qinglan.core.clock import Period
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.core.rulebook import Rules
-from qinglan.plan.rules import editions, load_book, rules_on
+from qinglan.plan.rules import Edition, editions, load_book, rules_on
 
 Options = Mapping[str, Mapping[str, str]]
 Progress = Callable[[str], None]
@@ -64,16 +63,13 @@ def evaluation_periods(first: date, as_of: date) -> list[Period]:
 
 
 def by_rules(periods: Iterable[Period], options: Options) -> list[tuple[Rules, list[Period]]]:
-    """Periods grouped by the texts in force on their last day."""
-    judged = [(rules_on(p.end, options), p) for p in periods]
-
-    def texts(pair: tuple[Rules, Period]) -> tuple[tuple[str, str], ...]:
-        return tuple((book.edition, book.valid_from.isoformat()) for book in pair[0].books())
-
-    ordered = sorted(judged, key=texts)
-    return [
-        (group[0][0], [p for _, p in group]) for _, found in groupby(ordered, texts) for group in [list(found)]
-    ]
+    """Periods grouped by the texts in force on their last day, the oldest texts first."""
+    groups: dict[tuple[tuple[str, str], ...], tuple[Rules, list[Period]]] = {}
+    for period in sorted(periods, key=lambda p: p.end):
+        rules = rules_on(period.end, options)
+        texts = tuple((book.edition, book.valid_from.isoformat()) for book in rules.books())
+        groups.setdefault(texts, (rules, []))[1].append(period)
+    return list(groups.values())
 
 
 def compute_days(
@@ -98,24 +94,26 @@ def compute_days(
 
 def compute_aqi(air: AirTables, last: date, options: Options) -> None:
     """`place_aqi` (every day under every edition, `in_force` marked) and `station_aqi` (the one in force)."""
-    spans = [(e.valid_from, e.valid_to) for e in editions("hj633")]
     judging = rules_on(last, options)
     parts, own = [], []
-    for valid_from, valid_to in spans:
-        rules = replace(judging, aqi=load_book("hj633", valid_from, **options.get("hj633", {})))
-        days = air["place_days"]
-        judged = daily_aqi(days, rules)
-        inside = judged.day >= valid_from
-        if valid_to is not None:
-            inside = inside & (judged.day <= valid_to)
-        parts.append(judged.mutate(in_force=inside).drop(*[c for c in judged.columns if c == "iaqi_o3"]))
-        of_stations = daily_aqi(air["station_days"], rules, key="station")
-        inside = of_stations.day >= valid_from
-        if valid_to is not None:
-            inside = inside & (of_stations.day <= valid_to)
-        own.append(of_stations.filter(inside).drop(*[c for c in of_stations.columns if c == "iaqi_o3"]))
+    for edition in editions("hj633"):
+        book = load_book("hj633", edition.valid_from, **options.get("hj633", {}))
+        rules = replace(judging, aqi=book)
+        parts.append(_judged(air["place_days"], rules, edition, "place"))
+        of_stations = _judged(air["station_days"], rules, edition, "station")
+        own.append(of_stations.filter(of_stations.in_force).drop("in_force"))
     air.keep("place_aqi", ibis.union(*parts) if len(parts) > 1 else parts[0])
     air.keep("station_aqi", ibis.union(*own) if len(own) > 1 else own[0])
+
+
+def _judged(days: ir.Table, rules: Rules, edition: Edition, key: str) -> ir.Table:
+    """Daily index under an edition, with `in_force`: whether the edition ruled on that day."""
+    judged = daily_aqi(days, rules, key=key)
+    inside = judged.day >= edition.valid_from
+    if edition.valid_to is not None:
+        inside = inside & (judged.day <= edition.valid_to)
+    judged = judged.mutate(in_force=inside)
+    return judged.drop(*[c for c in judged.columns if c == "iaqi_o3"])
 
 
 def compute_periods(air: AirTables, periods: Sequence[Period], options: Options, progress: Progress) -> None:
