@@ -7,7 +7,7 @@ from pathlib import Path
 from string import Formatter
 
 import pytest
-import yaml
+from babel.messages.pofile import read_po
 
 import qinglan.web
 from qinglan.core.errors import UnknownName
@@ -17,7 +17,24 @@ from qinglan.web.text import LANGUAGES, Text
 WEB = Path(qinglan.web.__file__).parent
 TEMPLATES = sorted((WEB / "templates").glob("*.html"))
 MODULES = sorted(WEB.rglob("*.py"))
-CATALOGUES = {x: yaml.safe_load((WEB / "locale" / f"{x}.yaml").read_text("utf-8")) for x in LANGUAGES}
+
+
+def _read(language: str) -> dict[str, str]:
+    """Every message of a language; a key that two files define, or a fuzzy or obsolete one, is a fault."""
+    found: dict[str, str] = {}
+    for path in sorted((WEB / "locale" / language).glob("*.po")):
+        catalogue = read_po(path.open("rb"), locale=language)
+        assert not catalogue.obsolete, path
+        for message in catalogue:
+            if message.id:
+                assert message.id not in found, (path, message.id)
+                assert not message.fuzzy, (path, message.id)
+                found[message.id] = message.string
+    return found
+
+
+CATALOGUES = {language: _read(language) for language in LANGUAGES}
+
 #: Families whose last part comes from data, in the three ways they are asked for:
 #: `t.word("status", x)`, `t('level.' ~ n)` and `words(f"column.{c}")`.
 FAMILY = re.compile(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,25 @@ from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qinglan import __version__
+from qinglan.access import DEMO, PUBLIC, Forbidden, Principal
 from qinglan.core.errors import NotFound, QinglanError, UnknownName, UsageError
 from qinglan.flow import views
 from qinglan.flow.workspace import open_workspace
+from qinglan.web.access import check_routes
+from qinglan.web.assets import Assets
 from qinglan.web.routes import ROUTERS
 from qinglan.web.site import CALM, NotModified, Site
 
 log = logging.getLogger(__name__)
 
-#: Nothing but this server: no script at all, styles and images from here, no frame around us.
+#: Nothing but this server: scripts, styles, images, workers and calls from here only, nothing inline, no frame
+#: around us. (MapLibre and ECharts draw images from memory: data: and blob: are for them.)
 HEADERS = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' data: blob:; connect-src 'self'; worker-src 'self' blob:; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
@@ -38,6 +41,18 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+class Identify:
+    """Puts who asks on the request (``request.state.principal``)."""
+
+    def __init__(self, app: ASGIApp, identify: Callable[[Request], Principal]) -> None:
+        self.app, self.identify = app, identify
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            scope.setdefault("state", {})["principal"] = self.identify(Request(scope))
+        await self.app(scope, receive, send)
 
 
 class Guard:
@@ -71,15 +86,19 @@ def create_app(
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1"),
+    identify: Callable[[Request], Principal] | None = None,
 ) -> FastAPI:
     """The console over a workspace (its home folder, or one already open).
 
     clock : the instant that the age of data is measured against; aware.
     hosts : names that a request may address us by.
+    identify : says who asks; by default sessions and keys, and for others the public (or, over invented data on
+        this machine, the demo visitor).
     """
     app = FastAPI(title="Qinglan", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
-    app.state.site = Site(open_workspace(home) if isinstance(home, str | Path) else home, clock)
-    app.mount("/static", StaticFiles(directory=str(files("qinglan.web") / "static")), name="static")
+    workspace = open_workspace(home) if isinstance(home, str | Path) else home
+    app.state.site = Site(workspace, clock)
+    app.mount("/static", Assets(), name="static")
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(NotModified, _not_modified)
@@ -87,9 +106,18 @@ def create_app(
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _crash)
+    check_routes(app)
     app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(Identify, identify=identify or _visitor(workspace))
     app.add_middleware(Guard, hosts=hosts)
     return app
+
+
+def _visitor(workspace: views.Workspace) -> Callable[[Request], Principal]:
+    """Nobody has an account yet: the demo visitor over invented data, else the public."""
+    settings = getattr(workspace, "settings", None)
+    someone = DEMO if settings is not None and settings.simulated else PUBLIC
+    return lambda request: someone
 
 
 def _not_modified(request: Request, error: Any) -> Response:
@@ -112,6 +140,8 @@ def _expected(request: Request, error: Any) -> Response:
     if isinstance(error, views.NoRun):
         site: Site = request.app.state.site
         return site.page(request, "empty.html", None, status=503, home=str(site.workspace.home))
+    if isinstance(error, Forbidden):
+        return _answer(request, 403 if error.signed_in else 401, "forbidden", message=error.permission)
     if isinstance(error, UnknownName):
         return _answer(request, 404, "unknown", name=str(error.name), message=error.remedy, of=error.kind)
     if isinstance(error, NotFound):

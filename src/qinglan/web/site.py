@@ -20,6 +20,9 @@ from qinglan import __version__
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS, QUANTITIES
 from qinglan.flow import views
 from qinglan.web import svg, text
+from qinglan.web.access import principal
+from qinglan.web.assets import asset
+from qinglan.web.frame import NAV
 from qinglan.web.text import LANGUAGES, Text
 
 THEMES = ("auto", "light", "dark")
@@ -66,18 +69,10 @@ def environment() -> Environment:
         svg=svg, number=text.number, plain=text.plain, day_text=text.day_text, hour_text=text.hour_text,
         label_text=text.label_text, short=text.short,
         nothing=text.NOTHING, quantities=QUANTITIES, daily_items=DAILY_ITEMS, hourly_items=HOURLY_ITEMS,
-        version=__version__, static_tag=_static_tag(), weeks=text.weeks, any_day=text.any_day,
+        version=__version__, asset=asset, weeks=text.weeks, any_day=text.any_day,
     )  # fmt: skip
     made.filters["tuple_of"] = text.tuple_of
     return made
-
-
-@cache
-def _static_tag() -> str:
-    """A short tag of the style sheet, so that a new one is fetched at once."""
-    from importlib.resources import files
-
-    return hashlib.sha256((files("qinglan.web") / "static" / "qinglan.css").read_bytes()).hexdigest()[:10]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +101,7 @@ class Site:
         reader = Reader.of(request)
         seed = "|".join(
             (result.key, str(request.url.path), str(request.url.query), reader.language, reader.theme,
-             __version__, _static_tag())
+             __version__, principal(request).id, ",".join(g.role for g in principal(request).grants))
         )  # fmt: skip
         return f'W/"{hashlib.sha256(seed.encode()).hexdigest()[:20]}"'
 
@@ -132,9 +127,11 @@ class Site:
             base = request.url.path if path is None else path
             return f"{base}?{urlencode(query)}" if query else base
 
+        me = principal(request)
         html = environment().get_template(template).render(
             t=words, reader=reader, link=link, result=result, path=request.url.path, themes=THEMES,
-            languages=LANGUAGES, **context,
+            languages=LANGUAGES, me=me, may=me.may, nav=NAV, csrf_token=getattr(request.state, "csrf_token", ""),
+            **context,
         )  # fmt: skip
         response = HTMLResponse(html, status_code=status, headers={"Cache-Control": CALM, "Vary": "Cookie"})
         response.headers["Content-Language"] = "zh-CN" if reader.language == "zh" else "en"

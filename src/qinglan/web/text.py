@@ -1,4 +1,7 @@
-"""Words and numbers as a reader sees them: two catalogues with one set of keys, Chinese first."""
+"""Words and numbers as a reader sees them: gettext catalogues with one set of keys, Chinese first.
+
+``locale/<language>/*.po`` holds a file for each part of the console; all files of a language are one catalogue.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import yaml
+from babel.messages.pofile import read_po
 
 from qinglan.core.clock import CST, Period, day_and_hour
 from qinglan.core.errors import UnknownName
@@ -29,8 +32,10 @@ def catalogue(language: str) -> Mapping[str, str]:
     """The strings of a language by key."""
     if language not in LANGUAGES:
         raise UnknownName("language", language, LANGUAGES)
-    text = (files("qinglan.web") / "locale" / f"{language}.yaml").read_text(encoding="utf-8")
-    loaded: Mapping[str, str] = yaml.safe_load(text)
+    loaded: dict[str, str] = {}
+    for file in sorted((files("qinglan.web") / "locale" / language).iterdir(), key=lambda f: f.name):
+        with file.open("rb") as handle:
+            loaded |= {str(m.id): str(m.string) for m in read_po(handle, locale=language) if m.id}
     return loaded
 
 

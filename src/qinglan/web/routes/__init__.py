@@ -2,13 +2,40 @@
 
 from fastapi import APIRouter
 
-from qinglan.web.routes import board, data, making, now, places, plan
+from qinglan.web.routes import (
+    account,
+    admin,
+    board,
+    data,
+    disclosure,
+    evaluation,
+    making,
+    now,
+    operations,
+    places,
+    plan,
+    public,
+    publications,
+    review,
+    stations,
+    today,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
-    board.router,
+    today.router,
+    stations.router,
     places.router,
+    evaluation.router,
+    board.router,
     now.router,
     plan.router,
     data.router,
     making.router,
+    review.router,
+    disclosure.router,
+    publications.router,
+    admin.router,
+    account.router,
+    public.router,
+    operations.router,
 )

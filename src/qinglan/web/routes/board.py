@@ -10,19 +10,20 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from qinglan import __version__
 from qinglan.core.errors import QinglanError
 from qinglan.flow import views
+from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
 
 router = APIRouter()
 
 
-@router.get("/")
+@router.get("/", dependencies=[needs("plan.view")])
 def home(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """Which targets hold, which do not, and why."""
     result = site.open(request)
     return site.page(request, "board.html", result, board=views.board(result))
 
 
-@router.get("/targets.csv")
+@router.get("/targets.csv", dependencies=[needs("plan.view")])
 def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """The board as a table."""
     result = site.open(request)
@@ -38,7 +39,7 @@ def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Respo
     return site.sheet(request, f"targets-{result.run_id}", heads, rows)
 
 
-@router.get("/healthz")
+@router.get("/healthz", dependencies=[needs("public.view")])
 def healthz(site: Annotated[Site, Depends(site)]) -> Response:
     """Alive, and whether there is a run to show (503 when not)."""
     try:
@@ -48,7 +49,7 @@ def healthz(site: Annotated[Site, Depends(site)]) -> Response:
     return JSONResponse({"status": "ok", "run": result.run_id, "version": __version__})
 
 
-@router.get("/favicon.ico", include_in_schema=False)
+@router.get("/favicon.ico", dependencies=[needs("public.view")], include_in_schema=False)
 def favicon() -> Response:
     """Browsers ask for it whatever the page says."""
     return RedirectResponse("/static/favicon.svg", status_code=308)

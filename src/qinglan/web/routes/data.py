@@ -10,12 +10,13 @@ from starlette.responses import Response
 
 from qinglan.core.errors import UnknownName
 from qinglan.flow import views
+from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
 
 router = APIRouter()
 
 
-@router.get("/data")
+@router.get("/data", dependencies=[needs("data.view")])
 def data(request: Request, site: Annotated[Site, Depends(site)], year: int | None = None) -> Response:
     """What was loaded, what was set aside and why, and how complete it is."""
     result = site.open(request, tagged=False)
@@ -37,7 +38,7 @@ def data(request: Request, site: Annotated[Site, Depends(site)], year: int | Non
     )
 
 
-@router.get("/stations.csv")
+@router.get("/stations.csv", dependencies=[needs("air.view")])
 def stations_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """The station register as CSV."""
     result = site.open(request)
@@ -47,7 +48,7 @@ def stations_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Resp
     return site.sheet(request, "stations", {c: words(f"column.{c}") for c in columns}, views.stations(result))
 
 
-@router.get("/rules")
+@router.get("/rules", dependencies=[needs("air.view")])
 def rules(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """The rule books that judged this run, with the options chosen in them."""
     result = site.open(request)

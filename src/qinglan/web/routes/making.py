@@ -12,12 +12,13 @@ from qinglan.core.clock import Period
 from qinglan.core.errors import UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import views
+from qinglan.web.access import needs
 from qinglan.web.site import Site, site
 
 router = APIRouter(prefix="/making")
 
 
-@router.get("/target/{name}")
+@router.get("/target/{name}", dependencies=[needs("air.view")])
 def target(request: Request, site: Annotated[Site, Depends(site)], name: str) -> Response:
     """A target's value: the rule, the variants, the places and the run behind it."""
     result = site.open(request)
@@ -32,7 +33,7 @@ def target(request: Request, site: Annotated[Site, Depends(site)], name: str) ->
     )
 
 
-@router.get("/place/{code}/{period}")
+@router.get("/place/{code}/{period}", dependencies=[needs("air.view")])
 def place(
     request: Request,
     site: Annotated[Site, Depends(site)],
@@ -63,7 +64,7 @@ def place(
     )
 
 
-@router.get("/day/{code}/{day}")
+@router.get("/day/{code}/{day}", dependencies=[needs("air.view")])
 def day(request: Request, site: Annotated[Site, Depends(site)], code: str, day: date) -> Response:
     """A place's day: its indices by edition, its values, the station days behind them."""
     result = site.open(request)
@@ -83,7 +84,7 @@ def day(request: Request, site: Annotated[Site, Depends(site)], code: str, day: 
     )
 
 
-@router.get("/hours/{station}/{day}")
+@router.get("/hours/{station}/{day}", dependencies=[needs("air.view")])
 def hours(request: Request, site: Annotated[Site, Depends(site)], station: str, day: date) -> Response:
     """A station's day: its twenty-four hours as reported, each with its state and the flags on it."""
     result = site.open(request)

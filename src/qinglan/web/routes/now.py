@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from qinglan.core.errors import UnknownName
 from qinglan.flow import views
+from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
 from qinglan.web.text import aware
 
@@ -18,7 +19,7 @@ router = APIRouter()
 STALE_AFTER = 2
 
 
-@router.get("/now")
+@router.get("/now", dependencies=[needs("air.view")])
 def now(request: Request, site: Annotated[Site, Depends(site)], place: str | None = None) -> Response:
     """The latest hour of every place and station."""
     result = site.open(request, tagged=False)
@@ -45,7 +46,7 @@ def now(request: Request, site: Annotated[Site, Depends(site)], place: str | Non
     )
 
 
-@router.get("/now.csv")
+@router.get("/now.csv", dependencies=[needs("air.view")])
 def now_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """The latest hour as CSV."""
     result = site.open(request)

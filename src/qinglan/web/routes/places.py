@@ -11,6 +11,7 @@ from qinglan.core.clock import Period
 from qinglan.core.errors import UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import views
+from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
 from qinglan.web.text import Text
 
@@ -28,7 +29,7 @@ def _grouped(periods: list[Period], chosen: Period) -> dict[str, list[Period]]:
     return {kind: found for kind, found in kinds.items() if found}
 
 
-@router.get("/places")
+@router.get("/places", dependencies=[needs("air.view")])
 def table(
     request: Request,
     site: Annotated[Site, Depends(site)],
@@ -72,7 +73,7 @@ def _heads(words: Text) -> dict[str, str]:
     return heads | {c: words(f"column.{c}") for c in tail}
 
 
-@router.get("/places.csv")
+@router.get("/places.csv", dependencies=[needs("air.view")])
 def table_csv(
     request: Request,
     site: Annotated[Site, Depends(site)],
@@ -94,7 +95,7 @@ def table_csv(
     return site.sheet(request, f"places-{chosen.label}-dust-{dust}", _heads(words), rows)
 
 
-@router.get("/places/{code}.csv")
+@router.get("/places/{code}.csv", dependencies=[needs("air.view")])
 def place_csv(
     request: Request, site: Annotated[Site, Depends(site)], code: str, year: int | None = None
 ) -> Response:
@@ -131,7 +132,7 @@ def _year(result: views.Result, code: str, year: int | None) -> int:
     return year
 
 
-@router.get("/places/{code}")
+@router.get("/places/{code}", dependencies=[needs("air.view")])
 def place(
     request: Request,
     site: Annotated[Site, Depends(site)],

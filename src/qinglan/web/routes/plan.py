@@ -8,12 +8,13 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from qinglan.flow import views
+from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
 
 router = APIRouter()
 
 
-@router.get("/plan")
+@router.get("/plan", dependencies=[needs("plan.view")])
 def plan(
     request: Request,
     site: Annotated[Site, Depends(site)],
@@ -26,7 +27,7 @@ def plan(
     return site.page(request, "plan.html", result, page=page, department=department, chosen=status)
 
 
-@router.get("/plan.csv")
+@router.get("/plan.csv", dependencies=[needs("plan.view")])
 def plan_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """Every task of the plan as CSV."""
     result = site.open(request)
@@ -42,7 +43,7 @@ def plan_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response
     return site.sheet(request, "plan", {c: words(f"column.{c}") for c in columns}, rows)
 
 
-@router.get("/plan/{number}")
+@router.get("/plan/{number}", dependencies=[needs("plan.view")])
 def article(request: Request, site: Annotated[Site, Depends(site)], number: int) -> Response:
     """One article: its tasks, and the targets it sets."""
     result = site.open(request)

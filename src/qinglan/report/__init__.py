@@ -1,0 +1,1 @@
+"""Documents: figures, tables and bulletins. Data in, bytes out."""

@@ -1,0 +1,1 @@
+"""Tables of people, their grants, sessions and keys."""

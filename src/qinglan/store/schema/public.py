@@ -1,0 +1,1 @@
+"""Tables of what the public reports, and its photos."""

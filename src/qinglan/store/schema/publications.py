@@ -1,0 +1,1 @@
+"""Tables of bulletins, their versions and moves."""

@@ -1,0 +1,1 @@
+"""Tables of levels of review, months locked and reopened, instrument records."""

@@ -1,0 +1,5 @@
+"""Administration: users, roles, audit log, settings."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

@@ -1,0 +1,5 @@
+"""Health, readiness and metrics."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

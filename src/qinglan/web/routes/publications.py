@@ -1,0 +1,5 @@
+"""Publications: drafts, approval, issue, correction, files."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

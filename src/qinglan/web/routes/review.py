@@ -1,0 +1,5 @@
+"""Review of data: queue, decisions, instruments, months."""
+
+from fastapi import APIRouter
+
+router = APIRouter()

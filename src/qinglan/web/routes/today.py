@@ -1,0 +1,5 @@
+"""Today: the map, the hour, and what is wrong now."""
+
+from fastapi import APIRouter
+
+router = APIRouter()
