@@ -58,7 +58,9 @@ class PermissionTable:
 def load_permissions() -> PermissionTable:
     """The table that ships; ContentError lists every fault of it."""
     raw = content.read("access", "permissions")
-    roles, permissions, faults = {}, {}, []
+    roles: dict[str, Role] = {}
+    permissions: dict[str, Permission] = {}
+    faults: list[str] = []
     for name, row in raw.get("roles", {}).items():
         if row.get("scope") not in SCOPES:
             faults.append(f"roles.{name}.scope is {row.get('scope')!r}, not one of {', '.join(SCOPES)}")
@@ -68,8 +70,8 @@ def load_permissions() -> PermissionTable:
         faults += [f"permissions.{name}.roles: {role!r} is no role" for role in given if role not in roles]
         anywhere = bool(row.get("anywhere", False))
         permissions[name] = Permission(name, row.get("zh", ""), row.get("en", ""), anywhere, frozenset(given))
-    faults += [f"{kind.name} lacks a name in both languages" for kind in (*roles.values(), *permissions.values())
-               if not (kind.zh and kind.en)]  # fmt: skip
+    named: list[Role | Permission] = [*roles.values(), *permissions.values()]
+    faults += [f"{kind.name} lacks a name in both languages" for kind in named if not (kind.zh and kind.en)]
     if faults:
         raise ContentError(FILE, faults)
     return PermissionTable(roles, permissions)
