@@ -1,6 +1,6 @@
 """Files by their content: photos, evidence and issued bulletins, under ``<home>/files/<sha256[:2]>/<sha256>``.
 
-A file is written to a draft beside its place, flushed and renamed, so that a crash leaves no half file under a digest.
+A file is written to a draft beside its place, flushed and renamed: a crash leaves no half file under a digest.
 The registry holds the digest; the same bytes are kept once. Nothing here deletes.
 """
 
