@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
+from qinglan.access import DEMO
 from qinglan.core.clock import Period, from_day_and_hour
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
 from qinglan.web import create_app
@@ -483,7 +484,8 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def client(home: Path) -> TestClient:
     """A client of the console over the fabricated run."""
-    return TestClient(create_app(Stub(home), clock=lambda: NOW), base_url="http://127.0.0.1")
+    app = create_app(Stub(home), clock=lambda: NOW, identify=lambda request: DEMO)
+    return TestClient(app, base_url="http://127.0.0.1")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not 
 
 CHROMIUM = Path(os.environ.get("QINGLAN_CHROMIUM", "/usr/bin/chromium"))
 PAGES = (
-    "/", "/places", "/places/630100?year=2025", "/places/630100?year=2026", "/now", "/plan", "/plan/10", "/data",
+    "/plan", "/places", "/places/630100?year=2025", "/places/630100?year=2026", "/now", "/plan/articles",
+    "/plan/articles/10", "/data",
     "/rules", "/making/target/pm2_5-2025", "/making/place/630100/2025-04", "/making/day/630100/2026-03-05",
     "/making/hours/1480A/2026-03-05",
 )  # fmt: skip
@@ -80,7 +81,7 @@ def test_pages_are_quiet_and_fit(browser: Any, base: str, language: str, width: 
 def test_keyboard_reaches_the_content_first(browser: Any, base: str) -> None:
     """WCAG 2.2, 2.4.1: the first stop of the Tab key skips to the content."""
     page = browser.new_page()
-    page.goto(base)
+    page.goto(f"{base}/plan")
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.getAttribute('href')") == "#main"
     page.keyboard.press("Enter")
@@ -92,7 +93,7 @@ def test_keyboard_reaches_the_content_first(browser: Any, base: str) -> None:
 def test_text_stands_out(browser: Any, base: str, theme: str) -> None:
     """WCAG 2.2, 1.4.3: 4.5:1 between every text colour of the design and the grounds it is used on."""
     page = browser.new_page()
-    page.goto(f"{base}/?theme={theme}")
+    page.goto(f"{base}/plan?theme={theme}")
     ratio = """([text, ground]) => {
       const style = getComputedStyle(document.documentElement);
       const light = name => {

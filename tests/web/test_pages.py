@@ -13,10 +13,11 @@ from qinglan.core.errors import NotFound, UsageError
 from qinglan.web import create_app, serve
 
 PAGES = (
-    "/", "/places", "/places?period=2025-03&dust=in&sort=pm10&down=true", "/places?period=2026Q1",
+    "/plan", "/places", "/places?period=2025-03&dust=in&sort=pm10&down=true", "/places?period=2026Q1",
     "/places/630100", "/places/630100?year=2025&dust=in", "/places/632801?year=2026", "/now", "/now?place=632600",
-    "/plan",
-    "/plan?status=overdue", "/plan?department=energy", "/plan/3", "/plan/38", "/data", "/data?year=2025",
+    "/plan/articles",
+    "/plan/articles?status=overdue", "/plan/articles?department=energy", "/plan/articles/3", "/plan/articles/38",
+    "/data", "/data?year=2025",
     "/rules",
     "/making/target/pm2_5-2025", "/making/target/voc-2025", "/making/target/non_fossil-2025",
     "/making/place/630100/2025", "/making/place/630100/2025-04?item=mda8&dust=in", "/making/day/630100/2025-04-08",
@@ -104,9 +105,9 @@ def test_page_is_whole(client: TestClient, path: str, language: str) -> None:
         ("/places?dust=maybe", 404, "沙尘口径"),
         ("/places/630100?year=1999", 404, "1999"),
         ("/places/630100?year=soon", 422, "请求写法不对"),
-        ("/plan/39", 404, "没有名为 39 的条文"),
-        ("/plan/x", 422, "请求写法不对"),
-        ("/plan?department=nobody", 404, "牵头部门"),
+        ("/plan/articles/39", 404, "没有名为 39 的条文"),
+        ("/plan/articles/x", 422, "请求写法不对"),
+        ("/plan/articles?department=nobody", 404, "牵头部门"),
         ("/making/target/none", 404, "没有名为 none 的目标"),
         ("/making/place/630100/2025?item=gold", 404, "没有名为 gold 的污染物"),
         ("/making/day/630100/2099-01-01", 404, "2099-01-01"),
@@ -128,7 +129,7 @@ def test_a_fault_of_ours_shows_no_insides(home: Path, client: TestClient, monkey
 
     monkeypatch.setattr("qinglan.flow.views.board", broken)
     quiet = TestClient(client.app, base_url="http://127.0.0.1", raise_server_exceptions=False)
-    answer = quiet.get("/")
+    answer = quiet.get("/plan")
     assert answer.status_code == 500
     assert "这一页出错了" in answer.text
     assert "secret" not in answer.text
@@ -137,7 +138,7 @@ def test_a_fault_of_ours_shows_no_insides(home: Path, client: TestClient, monkey
 
 def test_board_says_which_hold_and_why(client: TestClient) -> None:
     """The fixture's good-day rate misses by 0.5, PM2.5 keeps by 0.6 and fails without dust removal."""
-    page = client.get("/").text
+    page = client.get("/plan").text
     assert "比目标低 0.5 个百分点" in page
     assert "比目标低 0.6 µg/m³" in page
     assert page.index("全省优良天数比例") < page.index("全省 PM₂.₅ 年均浓度"), "the unmet target comes first"
@@ -148,11 +149,11 @@ def test_board_says_which_hold_and_why(client: TestClient) -> None:
 
 def test_language_and_theme_are_remembered(client: TestClient) -> None:
     fresh = TestClient(client.app, base_url="http://127.0.0.1")
-    assert "Target board" in fresh.get("/?lang=en").text
-    assert "Target board" in fresh.get("/").text
+    assert "Target board" in fresh.get("/plan?lang=en").text
+    assert "Target board" in fresh.get("/plan").text
     assert 'data-theme="dark"' in fresh.get("/places?theme=dark").text
-    assert 'data-theme="dark"' in fresh.get("/").text
-    assert "目标板" in fresh.get("/?lang=zh&theme=nonsense").text
+    assert 'data-theme="dark"' in fresh.get("/plan").text
+    assert "目标板" in fresh.get("/plan?lang=zh&theme=nonsense").text
 
 
 def test_unchanged_page_is_not_sent_again(client: TestClient) -> None:
@@ -183,7 +184,7 @@ def test_csv_opens_in_a_spreadsheet(client: TestClient) -> None:
     assert lines[0].startswith("排名,地区,名称,SO₂（µg/m³）")
     assert len(lines) == 1 + 10 + 1
     assert "attachment" in answer.headers["content-disposition"]
-    for path in ("/targets.csv", "/plan.csv", "/stations.csv", "/now.csv", "/places/630100.csv?year=2026"):
+    for path in ("/plan.csv", "/plan/articles.csv", "/stations.csv", "/now.csv", "/places/630100.csv?year=2026"):
         got = client.get(path)
         assert got.status_code == 200
         assert len(got.content.decode("utf-8-sig").split("\r\n")) > 5
@@ -236,7 +237,7 @@ def test_no_run_yet(tmp_path: Path) -> None:
 
     init(tmp_path / "home")
     fresh = TestClient(create_app(tmp_path / "home"), base_url="http://127.0.0.1")
-    answer = fresh.get("/")
+    answer = fresh.get("/plan")
     assert answer.status_code == 503
     assert "qinglan run" in answer.text
     health = fresh.get("/healthz")

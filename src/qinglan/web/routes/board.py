@@ -16,14 +16,14 @@ from qinglan.web.site import Site, site, words_of
 router = APIRouter()
 
 
-@router.get("/", dependencies=[needs("plan.view")])
-def home(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
+@router.get("/plan", dependencies=[needs("plan.view")])
+def board(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """Which targets hold, which do not, and why."""
     result = site.open(request)
     return site.page(request, "board.html", result, board=views.board(result))
 
 
-@router.get("/targets.csv", dependencies=[needs("plan.view")])
+@router.get("/plan.csv", dependencies=[needs("plan.view")])
 def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """The board as a table."""
     result = site.open(request)

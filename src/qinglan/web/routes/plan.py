@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from qinglan.flow import views
 from qinglan.web.access import needs
@@ -14,8 +14,8 @@ from qinglan.web.site import Site, site, words_of
 router = APIRouter()
 
 
-@router.get("/plan", dependencies=[needs("plan.view")])
-def plan(
+@router.get("/plan/articles", dependencies=[needs("plan.view")])
+def articles(
     request: Request,
     site: Annotated[Site, Depends(site)],
     department: str | None = None,
@@ -27,8 +27,8 @@ def plan(
     return site.page(request, "plan.html", result, page=page, department=department, chosen=status)
 
 
-@router.get("/plan.csv", dependencies=[needs("plan.view")])
-def plan_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
+@router.get("/plan/articles.csv", dependencies=[needs("plan.view")])
+def articles_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """Every task of the plan as CSV."""
     result = site.open(request)
     words = words_of(request)
@@ -40,11 +40,17 @@ def plan_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response
          "missing": words.of([e["title"] for e in task["evidence"] if not e["have"]])}
         for article in views.articles_of(result) for task in article["tasks"]
     ]  # fmt: skip
-    return site.sheet(request, "plan", {c: words(f"column.{c}") for c in columns}, rows)
+    return site.sheet(request, "articles", {c: words(f"column.{c}") for c in columns}, rows)
 
 
-@router.get("/plan/{number}", dependencies=[needs("plan.view")])
+@router.get("/plan/articles/{number}", dependencies=[needs("plan.view")])
 def article(request: Request, site: Annotated[Site, Depends(site)], number: int) -> Response:
     """One article: its tasks, and the targets it sets."""
     result = site.open(request)
     return site.page(request, "article.html", result, article=views.article(result, number))
+
+
+@router.get("/plan/{number:int}", dependencies=[needs("plan.view")], include_in_schema=False)
+def article_before(number: int) -> Response:
+    """Where an article stood in version 0.1."""
+    return RedirectResponse(f"/plan/articles/{number}", status_code=308)
