@@ -10,6 +10,7 @@ from datetime import date
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from qinglan.air.exact import GRID, GRID_DECIMALS, carried, grid, half_even, rounded
 from qinglan.core.clock import Period
@@ -114,9 +115,14 @@ def _validity(long: ir.Table, periods: Sequence[Period], rules: Rules) -> ir.Tab
     per_month = per_month.mutate(need=(per_month.month.month() == 2).ifelse(february, normal))
     filled = per_month.filter(per_month.n >= per_month.need)
     rows = [(p.label, m, len(whole_months(p))) for p in periods for m in whole_months(p)]
+    # Typed from the start: a period without a whole month leaves this table empty.
     asked = ibis.memtable(
-        {"period": [r[0] for r in rows], "asked_month": [r[1] for r in rows]},
-        schema={"period": "string", "asked_month": "date"},
+        pa.table(
+            {
+                "period": pa.array([r[0] for r in rows], pa.string()),
+                "asked_month": pa.array([r[1] for r in rows], pa.date32()),
+            }
+        )
     )
     months_ok = (
         filled.inner_join(asked, filled.month == asked.asked_month)

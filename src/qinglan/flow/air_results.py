@@ -116,10 +116,21 @@ def _judged(days: ir.Table, rules: Rules, edition: Edition, key: str) -> ir.Tabl
     return judged.drop(*[c for c in judged.columns if c == "iaqi_o3"])
 
 
-def compute_periods(air: AirTables, periods: Sequence[Period], options: Options, progress: Progress) -> None:
-    """`evaluation`, `exceedance`, `summary` and `ranking` of all periods, dust in and out."""
+def compute_periods(
+    air: AirTables,
+    periods: Sequence[Period],
+    options: Options,
+    progress: Progress,
+    *,
+    texts: Rules | None = None,
+) -> None:
+    """`evaluation`, `exceedance`, `summary` and `ranking` of all periods, dust in and out.
+
+    texts : rule books to hold all periods against, whatever was in force in them.
+    """
     parts: dict[str, list[ir.Table]] = {"evaluation": [], "exceedance": [], "indexed": [], "counts": []}
-    for number, (rules, group) in enumerate(by_rules(periods, options)):
+    groups = by_rules(periods, options) if texts is None else [(texts, list(periods))]
+    for number, (rules, group) in enumerate(groups):
         progress(f"{rules.limits.edition}: {len(group)} periods")
         clean = air.con.create_table(f"clean_days_{number}", _clean_days(air, rules), temp=True)
         air.tables["clean_days"] = clean  # the newest rules come last
