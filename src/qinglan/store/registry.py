@@ -2,12 +2,15 @@
 
 The functions that read and write it are in :mod:`qinglan.store.loads`, :mod:`qinglan.store.stations`,
 :mod:`qinglan.store.decisions` and :mod:`qinglan.store.runs`; each takes the `Registry` first.
+
+PostgreSQL serves it as well, and behaves as SQLite does: one writer at a time (an advisory lock for the length of
+a transaction, so that what a writer read is still so when it writes), readers of one consistent state, names in
+the order of their code points. What the two engines need is in :mod:`qinglan.store.engine_sql`.
 """
 
 from __future__ import annotations
 
 import fcntl
-import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -19,11 +22,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, create_engine, event, insert, inspect, select
-from sqlalchemy.engine import make_url
+from sqlalchemy import Connection, insert, inspect, select
 
 from qinglan.core.errors import StoreError
-from qinglan.store import schema
+from qinglan.store import chain, schema
+from qinglan.store.engine_sql import READING, make_engine, migrating_alone, wait_for_turn
 
 Row = dict[str, Any]
 
@@ -31,28 +34,31 @@ Row = dict[str, Any]
 class Registry:
     """An opened registry.
 
-    place : path of a SQLite file (made when it is not there) or a database URL.
+    place : path of a SQLite file (made when it is not there) or a database URL (``postgresql://user@host/name``; the
+        password comes from the environment or the server's password file).
     upgrade : bring an older registry up to date; False leaves it as it is (for migration tools).
 
-    Raises StoreError when it was written by a newer Qinglan.
+    Raises StoreError when it was written by a newer Qinglan, or when the server cannot be reached or used.
     """
 
     def __init__(self, place: Path | str, *, upgrade: bool = True) -> None:
-        self.url = f"sqlite:///{place}" if isinstance(place, Path) else place
-        self.engine = _engine(self.url)
+        self.engine = make_engine(place)
+        #: Where it lies, without a password: for messages.
+        self.shown = self.engine.url.render_as_string(hide_password=True)
         if upgrade:
             self.migrate()
 
     @contextmanager
     def begin(self) -> Iterator[Connection]:
-        """A transaction that writes: all of it or nothing."""
+        """A transaction that writes: all of it or nothing, and no other writer meanwhile."""
         with self.engine.connect().execution_options(sqlite_begin="BEGIN IMMEDIATE") as con, con.begin():
+            wait_for_turn(con)
             yield con
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A consistent view for reading."""
-        with self.engine.connect() as con:
+        with self.engine.connect().execution_options(**READING[self.engine.dialect.name]) as con:
             yield con
 
     def close(self) -> None:
@@ -85,20 +91,23 @@ class Registry:
         found = self.revision()
         if found is not None and found not in {r.revision for r in scripts.walk_revisions()}:
             raise StoreError(
-                f"the registry {self.url} has revision {found!r}, which this Qinglan does not know: "
+                f"the registry {self.shown} has revision {found!r}, which this Qinglan does not know: "
                 "a newer one wrote it.",
                 remedy="Upgrade Qinglan, or open the copy that you made before the upgrade.",
             )
         if found is None and set(inspect(self.engine).get_table_names()) - {"alembic_version"}:
-            raise StoreError(f"{self.url} is not a registry.", remedy="Give an empty database or a Qinglan home.")
+            raise StoreError(
+                f"{self.shown} is not a registry.", remedy="Give an empty database or a Qinglan home."
+            )
         return found == goal
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Only one process migrates a SQLite file; a server's own locks do it elsewhere."""
-        path = make_url(self.url).database
-        if not self.url.startswith("sqlite") or path is None:
-            yield
+        """Only one process migrates: a lock beside the SQLite file, a lock of the server elsewhere."""
+        path = self.engine.url.database
+        if self.engine.dialect.name != "sqlite" or path is None:
+            with migrating_alone(self.engine):
+                yield
             return
         with Path(f"{path}.migrating").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
@@ -112,23 +121,6 @@ def _config() -> Config:
     return config
 
 
-def _engine(url: str) -> Engine:
-    engine = create_engine(url, json_serializer=lambda value: json.dumps(value, ensure_ascii=False, default=str))
-    if engine.dialect.name == "sqlite":
-
-        @event.listens_for(engine, "connect")
-        def opened(dbapi: Any, _record: Any) -> None:
-            dbapi.isolation_level = None  # transactions are ours, so that changes of tables roll back too
-            for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
-                dbapi.execute(f"PRAGMA {pragma}")
-
-        @event.listens_for(engine, "begin")
-        def begun(con: Connection) -> None:
-            con.exec_driver_sql(con.get_execution_options().get("sqlite_begin", "BEGIN"))
-
-    return engine
-
-
 def moment(at: datetime | None) -> datetime:
     """The given moment or now."""
     return at or datetime.now(UTC)
@@ -137,9 +129,20 @@ def moment(at: datetime | None) -> datetime:
 def append_event(
     con: Connection, what: str, subject: str, detail: Mapping[str, Any], *, who: str, at: datetime
 ) -> None:
-    """Append what happened, inside the transaction that makes it happen."""
-    row = {"at": at, "who": who, "what": what, "subject": subject, "detail": dict(detail)}
-    con.execute(insert(schema.events).values(**row))
+    """Append what happened, inside the transaction that makes it happen, chained to the event before.
+
+    `con` comes from :meth:`Registry.begin`, in which nobody else writes: so the last row read is the last row.
+    """
+    row = {
+        "at": at,
+        "who": who,
+        "what": what,
+        "subject": subject.replace("\0", "␀"),
+        "detail": chain.stored(detail),
+    }
+    log = schema.events
+    before = con.execute(select(log.c.hash).order_by(log.c.id.desc()).limit(1)).scalar() or chain.GENESIS
+    con.execute(insert(log).values(**row, prev_hash=before, hash=chain.event_hash(before, row)))
 
 
 def events(registry: Registry, *, what: str | None = None, subject: str | None = None) -> list[Row]:
@@ -151,3 +154,40 @@ def events(registry: Registry, *, what: str | None = None, subject: str | None =
         query = query.where(schema.events.c.subject == subject)
     with registry.read() as con:
         return [dict(row) for row in con.execute(query).mappings()]
+
+
+def events_page(
+    registry: Registry, *, asked: Mapping[str, Any], before: int | None = None, limit: int = 50
+) -> list[Row]:
+    """Events, newest first, `limit` of them with ids below `before`.
+
+    asked : any of `who` (exact), `what` (the beginning of it), `subject` (a part of it), `first` and `last`
+        (aware instants, `last` not included).
+    """
+    log = schema.events.c
+    query = select(schema.events).order_by(log.id.desc()).limit(limit)
+    rules = {
+        "who": lambda value: log.who == value,
+        "what": lambda value: log.what.startswith(value, autoescape=True),
+        "subject": lambda value: log.subject.contains(value, autoescape=True),
+        "first": lambda value: log.at >= value,
+        "last": lambda value: log.at < value,
+    }
+    for name, value in asked.items():
+        if value not in (None, ""):
+            query = query.where(rules[name](value))
+    if before is not None:
+        query = query.where(log.id < before)
+    with registry.read() as con:
+        return [dict(row) for row in con.execute(query).mappings()]
+
+
+def verify_events(registry: Registry, *, known: str = "") -> chain.Chain:
+    """Walk the whole event log; names the first row that is not what was written.
+
+    known : a head noted down earlier, which must still be in the log.
+    """
+    query = select(schema.events).order_by(schema.events.c.id)
+    with registry.read() as con:
+        rows = con.execution_options(yield_per=1000).execute(query).mappings()
+        return chain.walk((dict(row) for row in rows), known)

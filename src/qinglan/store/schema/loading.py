@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Boolean, Column, Date, Float, ForeignKey, Index, Integer, String, Table, Text
+from sqlalchemy import JSON, BigInteger, Boolean, Column, Date, Float, ForeignKey, Index, Integer, String, Table, Text
 
 from qinglan.store.schema.columns import Instant, metadata, serial
 
@@ -27,7 +27,7 @@ load_files = Table(
     Column("path", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("sha256", String(64), nullable=False),
-    Column("size", Integer, nullable=False),
+    Column("size", BigInteger, nullable=False),
     Column("recipe", String(64), nullable=False),
     Column("status", String(20), nullable=False),
     Column("counts", JSON, nullable=False),
@@ -88,5 +88,8 @@ events = Table(
     Column("what", String(80), nullable=False),
     Column("subject", Text, nullable=False),
     Column("detail", JSON, nullable=False),
+    Column("prev_hash", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
     Index("ix_events_what_subject", "what", "subject"),
+    Index("ix_events_prev_hash", "prev_hash", unique=True),
 )
