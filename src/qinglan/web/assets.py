@@ -53,6 +53,7 @@ def assets() -> Mapping[str, Asset]:
                 found[name] = Asset(body, packed, hashlib.sha256(body).hexdigest()[:16], kind)
 
     walk(files("qinglan.web") / "static", "")
+    walk(files("qinglan.content") / "boundaries", "boundaries/")
     return found
 
 

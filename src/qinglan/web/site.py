@@ -13,10 +13,15 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from openpyxl import Workbook
+from openpyxl.cell import WriteOnlyCell
+from openpyxl.styles import Font
+from openpyxl.utils import get_column_letter
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from qinglan import __version__
+from qinglan.core.errors import UnknownName
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS, QUANTITIES
 from qinglan.flow import views
 from qinglan.web import svg, text
@@ -151,20 +156,53 @@ class Site:
         name: str,
         heads: Mapping[str, str],
         rows: Iterable[Mapping[str, Any]],
+        kind: str = "csv",
     ) -> Response:
-        """A table as CSV that spreadsheet programs open with Chinese intact (UTF-8 with a byte-order mark).
+        """A table as a file that spreadsheet programs open with Chinese intact.
 
-        `heads` maps the column to its heading. Text that a spreadsheet would run as a formula is quoted.
+        heads : column to heading. kind : ``csv`` (UTF-8 with a byte-order mark) or ``xlsx``. Text that a
+        spreadsheet would run as a formula is quoted. UnknownName for another kind.
         """
-        out = io.StringIO()
-        writer = csv.writer(out, lineterminator="\r\n")
-        writer.writerow(heads.values())
-        for row in rows:
-            writer.writerow([_cell(row.get(column)) for column in heads])
-        headers = {"Content-Disposition": f'attachment; filename="{name}.csv"', "Cache-Control": CALM}
+        if kind not in _SHEETS:
+            raise UnknownName("kind of table", kind, tuple(_SHEETS))
+        table = [list(heads.values()), *([_cell(row.get(column)) for column in heads] for row in rows)]
+        media, write = _SHEETS[kind]
+        headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "Cache-Control": CALM}
         if hasattr(request.state, "etag"):
             headers["ETag"] = request.state.etag
-        return Response("\ufeff" + out.getvalue(), media_type="text/csv; charset=utf-8", headers=headers)
+        return Response(write(table), media_type=media, headers=headers)
+
+
+def _csv(table: Sequence[Sequence[Any]]) -> bytes:
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerows(table)
+    return ("\ufeff" + out.getvalue()).encode()
+
+
+def _xlsx(table: Sequence[Sequence[Any]]) -> bytes:
+    """A workbook with one sheet: headings bold and frozen, columns wide enough to read."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet()
+    sheet.freeze_panes = "A2"
+    for k, head in enumerate(table[0]):
+        longest = max((len(str(row[k])) for row in table[1:200]), default=0)
+        wide = sum(2 if ord(c) > 0x2E7F else 1 for c in str(head))
+        sheet.column_dimensions[get_column_letter(k + 1)].width = min(max(wide, longest, 6) + 2, 60)
+    bold = [WriteOnlyCell(sheet, value=head) for head in table[0]]
+    for cell in bold:
+        cell.font = Font(bold=True)
+    sheet.append(bold)
+    for row in table[1:]:
+        sheet.append(row)
+    out = io.BytesIO()
+    book.save(out)
+    return out.getvalue()
+
+
+_SHEETS: Mapping[str, tuple[str, Callable[[Sequence[Sequence[Any]]], bytes]]] = {
+    "csv": ("text/csv; charset=utf-8", _csv),
+    "xlsx": ("application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", _xlsx),
+}
 
 
 def _cell(value: Any) -> Any:
