@@ -71,3 +71,5 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () =>
 );
 document.addEventListener("htmx:afterSwap", (event) => look(event.target));
 look(document);
+// Paper shows every chart, also those that nobody has scrolled to.
+addEventListener("beforeprint", () => document.querySelectorAll("figure[data-chart]:not([data-drawn])").forEach(draw));
