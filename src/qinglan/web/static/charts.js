@@ -37,7 +37,7 @@ async function draw(figure) {
     const answer = await fetch(figure.dataset.chart, { headers: { Accept: "application/json" } });
     if (!answer.ok) throw new Error(`${answer.status}`);
     const option = await answer.json();
-    const chart = drawn.get(figure)?.chart || (canvas.replaceChildren(), echarts.init(canvas, null, { renderer: "canvas" }));
+    const chart = drawn.get(figure)?.chart || (canvas.replaceChildren(), echarts.init(canvas, null, { renderer: "canvas", locale: root.lang.startsWith("zh") ? "ZH" : "EN" }));
     drawn.set(figure, { chart, option });
     chart.setOption(complete(themed(option)), true);
     // The caption names the chart; ECharts' own description tells what is in it.
