@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
+import signal
+import subprocess
 import sys
+import tempfile
+import time
+import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,3 +110,121 @@ def rules() -> Callable[..., Any]:
         return rules_on(date.fromisoformat(day), options or None)
 
     return on
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A PostgreSQL server of this test session, reached through a socket in its own folder."""
+
+    socket: Path
+    user: str = "qinglan"
+
+    def url(self, database: str) -> str:
+        return f"postgresql://{self.user}@/{database}?host={self.socket}"
+
+    def run(self, statement: str, database: str = "postgres") -> list[Any]:
+        """One statement outside any transaction; its rows."""
+        import psycopg
+
+        with psycopg.connect(host=str(self.socket), user=self.user, dbname=database, autocommit=True) as con:
+            found = con.execute(statement)  # type: ignore[arg-type]
+            return found.fetchall() if found.description else []
+
+    def database(self, template: str = "template0", collation: str = "C") -> str:
+        """A fresh database; its name."""
+        name = f"q{uuid.uuid4().hex[:12]}"
+        kind = f"ENCODING 'UTF8' LC_COLLATE '{collation}' LC_CTYPE '{collation}'"
+        self.run(f"CREATE DATABASE {name} TEMPLATE {template} {kind}")
+        return name
+
+
+def _postgres_programs() -> Path | None:
+    """Folder of initdb and postgres: on PATH, or where Debian keeps them; the newest."""
+    on_path = shutil.which("initdb")
+    if on_path:
+        return Path(on_path).resolve().parent
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda p: float(p.parts[-3]))
+    return found[-1].parent if found else None
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A real server, started for the session without any network port; it refuses to run as root, so it does not."""
+    programs = _postgres_programs()
+    if programs is None:
+        pytest.skip("PostgreSQL's initdb is neither on PATH nor under /usr/lib/postgresql")
+    pytest.importorskip("psycopg", reason="the driver is not installed: pip install 'qinglan[postgres]'")
+    folder = Path(tempfile.mkdtemp(prefix="qinglan-pg-"))
+    identity: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        someone = pwd.getpwnam("nobody")
+        shutil.chown(folder, someone.pw_uid, someone.pw_gid)
+        identity = {"user": someone.pw_uid, "group": someone.pw_gid, "extra_groups": []}
+    data = folder / "data"
+    made = [
+        programs / "initdb",
+        "-D",
+        data,
+        "-U",
+        "qinglan",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--locale=C",
+        "--no-sync",
+    ]
+    subprocess.run(made, check=True, capture_output=True, cwd=folder, **identity)
+    options = {
+        "listen_addresses": "",
+        "unix_socket_directories": str(folder),
+        "fsync": "off",
+        "max_connections": "60",
+    }
+    given = [word for name, value in options.items() for word in ("-c", f"{name}={value}")]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([programs / "postgres", "-D", data, *given], cwd=folder, stderr=log, **identity)
+    server = PostgresServer(folder)
+    try:
+        _await_postgres(server, process, folder / "log")
+        yield server
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _await_postgres(server: PostgresServer, process: subprocess.Popen[bytes], log: Path) -> None:
+    import psycopg
+
+    for _ in range(300):
+        try:
+            server.run("SELECT 1")
+        except psycopg.OperationalError:
+            assert process.poll() is None, log.read_text(errors="replace")
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(log.read_text(errors="replace"))
+
+
+@pytest.fixture(scope="session")
+def postgres_registry_template(postgres: PostgresServer) -> str:
+    """A database with an empty registry, to be copied for each test."""
+    from qinglan.store.registry import Registry
+
+    name = postgres.database()
+    Registry(postgres.url(name)).close()
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def registry_place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path | str]:
+    """Where a registry lies, on both engines: the same test on each."""
+    if request.param == "sqlite":
+        yield tmp_path / "registry.sqlite"
+        return
+    server: PostgresServer = request.getfixturevalue("postgres")
+    name = server.database(request.getfixturevalue("postgres_registry_template"))
+    yield server.url(name)
+    server.run(f"DROP DATABASE {name} WITH (FORCE)")

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import sqlite3
-from datetime import UTC, date, datetime, timedelta
+import multiprocessing
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import insert
+from sqlalchemy import func, insert, inspect, select
+from sqlalchemy.exc import IntegrityError
 
 from qinglan.core.batch import Reject
 from qinglan.core.errors import NotFound, StoreError, UnknownName, UsageError
@@ -23,8 +29,11 @@ AT = datetime(2025, 1, 1, 8, tzinfo=UTC)
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Registry:
-    return Registry(tmp_path / "registry.sqlite")
+def registry(registry_place: Path | str) -> Iterator[Registry]:
+    """On SQLite and on PostgreSQL."""
+    opened = Registry(registry_place)
+    yield opened
+    opened.close()
 
 
 def test_revisions_make_exactly_the_declared_tables(registry: Registry) -> None:
@@ -32,45 +41,148 @@ def test_revisions_make_exactly_the_declared_tables(registry: Registry) -> None:
         assert compare_metadata(MigrationContext.configure(con), schema.metadata) == []
 
 
-def test_revisions_run_forward_and_back_and_keep_what_stays(registry: Registry) -> None:
+def tables(registry: Registry) -> set[str]:
+    return set(inspect(registry.engine).get_table_names())
+
+
+def test_revisions_run_forward_and_back_and_keep_what_stays(
+    registry: Registry, registry_place: Path | str
+) -> None:
     register_stations(registry, [{"station": "1480A", "name": "市环境监测站", "place": "630100"}], who="t", at=AT)
     registry.migrate("0001")
     assert registry.revision() == "0001"
-    with sqlite3.connect(registry.engine.url.database or "") as db:
-        tables = {r[0] for r in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    assert "dust_events" not in tables
-    assert "stations" in tables
-    upgraded = Registry(Path(registry.engine.url.database or ""))
+    assert "dust_events" not in tables(registry)
+    assert "stations" in tables(registry)
+    upgraded = Registry(registry_place)
     assert upgraded.revision() == NEWEST
     assert [r["station"] for r in stations(upgraded)] == ["1480A"]
     upgraded.migrate("base")
     assert upgraded.revision() is None
     upgraded.migrate()
     assert stations(upgraded) == []
+    upgraded.close()
 
 
-def test_a_registry_of_a_newer_version_is_refused(registry: Registry) -> None:
-    path = Path(registry.engine.url.database or "")
-    with sqlite3.connect(path) as db:
-        db.execute("UPDATE alembic_version SET version_num = '9999'")
+def test_every_revision_can_be_undone_and_done_again(registry: Registry) -> None:
+    chain = [f"{n:04}" for n in range(int(NEWEST), 0, -1)]
+    for older in chain[1:]:
+        registry.migrate(older)
+        assert registry.revision() == older
+    for newer in chain[-2::-1]:
+        registry.migrate(newer)
+        assert registry.revision() == newer
+    test_revisions_make_exactly_the_declared_tables(registry)
+
+
+def _open(place: Path | str) -> str | None:
+    opened = Registry(place)
+    found = opened.revision()
+    opened.close()
+    return found
+
+
+def test_several_processes_migrate_at_once(registry: Registry, registry_place: Path | str) -> None:
+    """A server's workers all open the registry in the same moment after an upgrade."""
+    registry.migrate("base")
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(_open, [registry_place] * 8)) == [NEWEST] * 8
+    assert "stations" in tables(registry)
+
+
+def test_a_registry_of_a_newer_version_is_refused(registry: Registry, registry_place: Path | str) -> None:
+    with registry.begin() as con:
+        con.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
     with pytest.raises(StoreError, match=r"'9999'.*newer one wrote it.*Upgrade Qinglan"):
-        Registry(path)
+        Registry(registry_place)
 
 
-def test_a_foreign_database_is_not_touched(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / "x.sqlite") as db:
-        db.execute("CREATE TABLE mine (a)")
+def test_a_foreign_database_is_not_touched(registry: Registry, registry_place: Path | str) -> None:
+    registry.migrate("base")
+    with registry.begin() as con:
+        con.exec_driver_sql("DROP TABLE alembic_version")
+        con.exec_driver_sql("CREATE TABLE mine (a INTEGER)")
     with pytest.raises(StoreError, match="not a registry"):
-        Registry(tmp_path / "x.sqlite")
+        Registry(registry_place)
+    assert tables(registry) == {"mine"}
 
 
-def test_sqlite_keeps_foreign_keys_and_writes_ahead(registry: Registry) -> None:
-    with registry.read() as con:
-        assert con.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
-        assert con.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+def test_foreign_keys_hold(registry: Registry) -> None:
     orphan = {"load_id": "none", "path": "", "name": "", "sha256": "", "size": 0, "recipe": "", "status": "done"}
-    with pytest.raises(Exception, match="FOREIGN KEY"), registry.begin() as con:
+    with pytest.raises(IntegrityError, match=r"(?i)foreign key"), registry.begin() as con:
         con.execute(insert(schema.load_files).values(**orphan, counts={}, message="", at=AT))
+
+
+def test_sqlite_writes_ahead(tmp_path: Path) -> None:
+    with Registry(tmp_path / "registry.sqlite").read() as con:
+        assert con.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+
+
+def test_one_writer_at_a_time_and_readers_see_one_state(registry: Registry, registry_place: Path | str) -> None:
+    """What a writer read is still so when it writes; else two workers could number, chain or lock alike."""
+    runs.record_run(registry, "a", "k", {}, who="t", at=AT)
+    other, entered = Registry(registry_place), threading.Event()
+
+    def second() -> None:
+        with other.begin():
+            entered.set()
+
+    with registry.read() as seen, registry.begin() as con:
+        count = select(func.count()).select_from(schema.runs)
+        assert seen.execute(count).scalar() == 1
+        waiting = threading.Thread(target=second)
+        waiting.start()
+        con.execute(insert(schema.runs).values(run_id="r", kind="k", json={}, current=True, at=AT))
+        assert not entered.wait(0.3)
+        con.commit()
+        waiting.join(20)
+        assert entered.is_set()
+        assert seen.execute(count).scalar() == 1
+    other.close()
+
+
+def test_text_and_moments_come_back_as_they_went(registry: Registry) -> None:
+    """Reserved words as columns, Chinese, JSON with NUL, an instant of another zone; order by code point."""
+    beijing = datetime(2025, 1, 1, 16, 30, 15, 123456, tzinfo=timezone(timedelta(hours=8)))
+    row = {"place": "630100", "start": beijing, "end": beijing, "removal": "hour_removal", "status": "proposed"}
+    decisions.record_dust_events(registry, [{**row, "evidence": {"来源": "a\u0000b", "x": None}}], who="王")
+    (kept,) = decisions.dust_events(registry)
+    assert (kept["start"], kept["evidence"]) == (beijing, {"来源": "a\u0000b", "x": None})
+    names = ["a", "B", "é", "西宁", "Z", "1480A", "z"]
+    register_stations(registry, [{"station": n, "name": n, "place": "1"} for n in names], who="t")
+    assert [r["station"] for r in stations(registry)] == sorted(names)
+
+
+def test_raw_text_of_a_broken_file_is_kept(registry: Registry) -> None:
+    """A binary file given as CSV holds NUL characters, which PostgreSQL has no place for."""
+    load_id = loads.begin_load(registry, "national_hourly", {}, who="t", at=AT)
+    aside = [Reject("bad_number", "pm10", "1\0", line=k, raw="20250101\0,1", rows=0) for k in (1, 2)]
+    loads.checkpoint(
+        registry, load_id, [loads.FileRecord("/x", "x", "f", 3_000_000_000, "r", loads.DONE, {}, "", aside)]
+    )
+    expected = "\0" if registry.engine.dialect.name == "sqlite" else "\u2400"
+    assert [r["raw"] for r in loads.rejects(registry)] == [f"20250101{expected},1"] * 2
+    assert loads.load(registry, load_id)["files"][0]["size"] == 3_000_000_000
+
+
+def test_an_address_that_does_not_serve_is_refused(postgres: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(StoreError, match=r"cannot be reached.*no_such") as refused:
+        Registry(postgres.url("no_such").replace("qinglan@", "qinglan:secret@"))
+    assert "secret" not in str(refused.value)
+    with pytest.raises(UsageError, match="cannot lie in 'mysql'"):
+        Registry("mysql://x/y")
+    with pytest.raises(UsageError, match="no database URL"):
+        Registry("x y")
+    other = postgres.database(collation="en_US.UTF-8") if _has_locale(postgres, "en_US") else None
+    if other is not None:
+        with pytest.raises(StoreError, match="collation en_US"):
+            Registry(postgres.url(other))
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(StoreError, match=r"driver .* not installed.*qinglan\[postgres\]"):
+        Registry(postgres.url("postgres"))
+
+
+def _has_locale(postgres: Any, name: str) -> bool:
+    return bool(postgres.run(f"SELECT 1 FROM pg_collation WHERE collname LIKE '{name}.utf8'"))
 
 
 def test_a_failing_transaction_leaves_neither_change_nor_event(registry: Registry) -> None:
