@@ -1,0 +1,169 @@
+"""Every page of the console in a real Chromium, found by walking the routes: whole, quiet, accessible, local.
+
+(a) WCAG 2.2 A and AA as axe-core 4 checks them. Screenshots are kept where QINGLAN_SCREENSHOTS says.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.testclient import TestClient
+
+from qinglan.access import Grant, Principal
+from qinglan.flow.demo import confirm_known_dust
+from qinglan.flow.run import run
+from qinglan.flow.simulate import simulate_into
+from qinglan.flow.workspace import Settings, init
+from qinglan.plan.places import load_stations
+from qinglan.web import create_app
+
+pytestmark = pytest.mark.browser
+sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
+
+CHROMIUM = Path(os.environ.get("QINGLAN_CHROMIUM", "/usr/bin/chromium"))
+SHOTS = os.environ.get("QINGLAN_SCREENSHOTS")
+NOW = datetime(2025, 4, 1, 1, tzinfo=UTC)
+#: What stands for each parameter of an address. A page whose parameter is not here has to be made first.
+SAMPLES = {
+    "code": "630100", "station": "1480A", "day": "2025-03-05", "period": "2025-03", "n": "10", "number": "10",
+    "year": "2025", "book": "hj633",
+}  # fmt: skip
+MADE = {
+    "/making/target/{name}": "/making/target/pm2_5-2025",
+    "/plan/tasks/{task}": "/plan/tasks/a04-{}",
+}
+#: The software renderer of a headless browser says this of itself when a screenshot is taken.
+NOISE = re.compile(r"GL Driver Message|GPU stall")
+#: The person who sees every page.
+OFFICER = Principal("tester", "测试员", (Grant("administrator"), Grant("province", "630000")), via="session")
+
+
+@pytest.fixture(scope="module")
+def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
+    """The console over three months of eight simulated stations, seen by somebody who may see everything."""
+    workspace = init(tmp_path_factory.mktemp("office") / "home", Settings(simulated=True))
+    chosen = [s for s in load_stations() if s.place in ("630100", "630200", "632800")][:8]
+    simulate_into(workspace, date(2025, 1, 1), date(2025, 3, 31), stations=chosen)
+    run(workspace, now=NOW, review=confirm_known_dust)
+    return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
+
+
+def _routes(app: FastAPI) -> Iterator[APIRoute]:
+    yield from (route for route in app.routes if isinstance(route, APIRoute) and "GET" in (route.methods or ()))
+
+
+@pytest.fixture(scope="module")
+def pages(office: FastAPI) -> list[str]:
+    """Addresses of all pages: every GET route whose parameters have a sample and that answers HTML."""
+    client = TestClient(office, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    found, faults = [], []
+    for route in _routes(office):
+        if route.path.startswith(("/api/", "/sensorthings/")):
+            continue
+        address = MADE.get(route.path) or re.sub(
+            r"\{(\w+)(?::\w+)?\}", lambda m: SAMPLES.get(m[1], "{}"), route.path
+        )
+        if "{" in address:
+            continue
+        answer = client.get(address, follow_redirects=False)
+        if answer.status_code >= 500:
+            faults.append((address, answer.status_code))
+        elif answer.status_code == 200 and answer.headers.get("content-type", "").startswith("text/html"):
+            found.append(address)
+    assert faults == []
+    assert len(found) > 20
+    return found
+
+
+@pytest.fixture(scope="module")
+def base(office: FastAPI) -> Iterator[str]:
+    """The console served on a free port of this machine."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(office, host="127.0.0.1", port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = time.monotonic() + 20
+    while not server.started and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert server.started, "the console did not start"
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join(10)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Debian's Chromium, with WebGL in software."""
+    if not CHROMIUM.exists():
+        pytest.skip(f"no Chromium at {CHROMIUM}; name one in QINGLAN_CHROMIUM")
+    flags = ["--no-sandbox", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+    with sync_api.sync_playwright() as driver:
+        found = driver.chromium.launch(executable_path=str(CHROMIUM), args=flags)
+        yield found
+        found.close()
+
+
+@pytest.mark.parametrize(("language", "width"), [("zh", 1440), ("zh", 390), ("en", 1440), ("en", 390)])
+def test_every_page(browser: Any, base: str, pages: list[str], language: str, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 1000}, has_touch=width < 500)
+    page = context.new_page()
+    said: list[str] = []
+    asked: list[str] = []
+    page.on("console", lambda message: NOISE.search(message.text) or said.append(f"{page.url}: {message.text}"))
+    page.on("pageerror", lambda error: said.append(f"{page.url}: {error}"))
+    page.on("request", lambda request: asked.append(request.url))
+    faults: list[str] = []
+    for path in pages:
+        answer = page.goto(f"{base}{path}?lang={language}")
+        faults += [] if answer.status == 200 else [f"{path}: {answer.status}"]
+        _drawn(page, faults, path)
+        if page.locator("h1").count() != 1:
+            faults.append(f"{path}: {page.locator('h1').count()} h1")
+        if page.evaluate("document.documentElement.scrollWidth") > width:
+            faults.append(f"{path}: scrolls sideways")
+        if not re.match(r"zh" if language == "zh" else "en", page.locator("html").get_attribute("lang") or ""):
+            faults.append(f"{path}: language")
+        if (language, width) in (("zh", 1440), ("en", 390)):
+            faults += [f"{path}: {fault}" for fault in _violations(page)]
+        if SHOTS:
+            name = path.strip("/").replace("/", "-") or "root"
+            page.screenshot(path=f"{SHOTS}/{name}-{language}-{width}.png", full_page=True)
+    context.close()
+    assert faults == []
+    assert said == []
+    # A blob is memory of the page itself: the map's worker and images.
+    assert [url for url in asked if not url.startswith((base, "blob:", "data:"))] == []
+
+
+def _drawn(page: Any, faults: list[str], path: str) -> None:
+    """Scrolls to every chart and map and waits until it is drawn."""
+    for figure in page.locator("figure[data-chart], figure[data-map]").all():
+        if not figure.is_visible():
+            continue
+        figure.scroll_into_view_if_needed()
+        name = figure.get_attribute("id")
+        page.wait_for_function(f"document.getElementById({name!r}).dataset.drawn", timeout=15_000)
+        if figure.get_attribute("data-drawn") != "yes":
+            faults.append(f"{path}: {name} could not be drawn")
+
+
+def _violations(page: Any) -> list[str]:
+    options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    serious = [v for v in found if v["impact"] in ("serious", "critical")]
+    return [f"{v['id']} {[n['html'][:120] for n in v['nodes'][:2]]}" for v in serious]
