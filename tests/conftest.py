@@ -149,7 +149,7 @@ def _postgres_programs() -> Path | None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
-    """A real server, started for the session without any network port; it refuses to run as root, so it does not."""
+    """A real server for the session, without any network port; as root it would not start, so it is not root."""
     programs = _postgres_programs()
     if programs is None:
         pytest.skip("PostgreSQL's initdb is neither on PATH nor under /usr/lib/postgresql")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
@@ -14,11 +15,15 @@ from qinglan.core.errors import NotFound, StoreError, UnknownName, UsageError
 from qinglan.plan.places import AmbiguousName, Places, load_places
 from qinglan.store import loads as load_book
 from qinglan.store.engine import EngineSettings
+from qinglan.store.engine_sql import registry_url
 from qinglan.store.lake import Lake
 from qinglan.store.registry import Registry
+from qinglan.store.station_day import station_day
 from qinglan.store.stations import RegisteredStations, register_stations, station_lookup
 
 SETTINGS_FILE = "qinglan.toml"
+REGISTRY_FILE = "registry.sqlite"
+REGISTRY_VARIABLE = "QINGLAN_REGISTRY"
 
 Row = dict[str, Any]
 
@@ -29,6 +34,8 @@ class Settings:
 
     plan : id of the plan pack. place : division code of the office. timezone : declared zone of the office's
     clock. memory_limit : of the embedded engine. threads : 0 for all cores. simulated : the data are invented.
+    registry : where the registry lies, ``postgresql://USER@HOST/DATABASE`` without a password (that comes from
+    PGPASSWORD or the password file); empty for SQLite in the home. `QINGLAN_REGISTRY` in the environment goes first.
     """
 
     plan: str = "qinghai-2024"
@@ -37,6 +44,7 @@ class Settings:
     memory_limit: str = "2GB"
     threads: int = 0
     simulated: bool = False
+    registry: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,12 @@ class Workspace:
     @cached_property
     def registry(self) -> Registry:
         """Everything else."""
-        return Registry(self.home / "registry.sqlite")
+        return Registry(self.registry_place)
+
+    @property
+    def registry_place(self) -> Path | str:
+        """Where the registry lies: the environment's word, else the setting's, else a SQLite file in the home."""
+        return os.environ.get(REGISTRY_VARIABLE) or self.settings.registry or self.home / REGISTRY_FILE
 
     @cached_property
     def places(self) -> Places:
@@ -103,12 +116,7 @@ class Workspace:
 
     def station_hours(self, dataset: str, station: str, day: date) -> list[Row]:
         """Rows of `hours`, `published`, `weather`, `checked` or `flags` of a station's statistical day."""
-        con = self.lake.connect()
-        try:
-            table = self.lake.table(dataset, con=con, first=day, last=day, stations=[station])
-            return table.order_by("time").to_pyarrow().to_pylist()  # type: ignore[no-any-return]
-        finally:
-            con.disconnect()
+        return station_day(self.lake, dataset, station, day)
 
 
 def init(
@@ -124,6 +132,7 @@ def init(
     settings raise UsageError. A workspace of invented data can never become one of real data.
     """
     home, wanted = Path(home), settings or Settings()
+    _refuse_password(wanted.registry)
     file = home / SETTINGS_FILE
     if file.exists():
         found = read_settings(file)
@@ -170,7 +179,17 @@ def read_settings(file: Path) -> Settings:
     ]
     if faults:
         raise StoreError(f"{file}: {'; '.join(faults)}.", remedy=f"Known keys: {', '.join(kinds)}.")
+    _refuse_password(raw.get("registry", ""))
     return Settings(**raw)
+
+
+def _refuse_password(registry: str) -> None:
+    """Settings are read, copied and backed up: no secret may stand in them."""
+    if registry and registry_url(registry).password is not None:
+        raise UsageError(
+            "the setting registry holds a password.",
+            remedy="Leave it out; give it by PGPASSWORD or the password file (PGPASSFILE, ~/.pgpass).",
+        )
 
 
 def write_settings(file: Path, settings: Settings) -> None:

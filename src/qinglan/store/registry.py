@@ -34,8 +34,8 @@ Row = dict[str, Any]
 class Registry:
     """An opened registry.
 
-    place : path of a SQLite file (made when it is not there) or a database URL (``postgresql://user@host/name``; the
-        password comes from the environment or the server's password file).
+    place : path of a SQLite file (made when it is not there) or a database URL (``postgresql://user@host/name``;
+        the password comes from the environment or the server's password file).
     upgrade : bring an older registry up to date; False leaves it as it is (for migration tools).
 
     Raises StoreError when it was written by a newer Qinglan, or when the server cannot be reached or used.
