@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import uvicorn
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
@@ -28,6 +27,7 @@ from qinglan.flow.simulate import simulate_into
 from qinglan.flow.workspace import Settings, init
 from qinglan.plan.places import load_stations
 from qinglan.web import create_app
+from qinglan.web.access import doors
 
 pytestmark = pytest.mark.browser
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -61,17 +61,13 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
 
 
-def _routes(app: FastAPI) -> Iterator[APIRoute]:
-    yield from (route for route in app.routes if isinstance(route, APIRoute) and "GET" in (route.methods or ()))
-
-
 @pytest.fixture(scope="module")
 def pages(office: FastAPI) -> list[str]:
     """Addresses of all pages: every GET route whose parameters have a sample and that answers HTML."""
     client = TestClient(office, base_url="http://127.0.0.1", raise_server_exceptions=False)
     found, faults = [], []
-    for route in _routes(office):
-        if route.path.startswith(("/api/", "/sensorthings/")):
+    for route in doors(office):
+        if "GET" not in route.methods or route.path.startswith(("/api/", "/sensorthings/")):
             continue
         address = MADE.get(route.path) or re.sub(
             r"\{(\w+)(?::\w+)?\}", lambda m: SAMPLES.get(m[1], "{}"), route.path

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Depends, FastAPI
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.requests import Request
 
 from qinglan.access import PUBLIC, Principal, load_permissions
@@ -36,15 +36,29 @@ def needs(permission: str) -> Any:
     return Depends(admitted)
 
 
-def permission_of(route: APIRoute) -> str | None:
-    """The permission that a route names; None when it names none."""
-    calls: list[Callable[..., Any] | None] = [d.call for d in route.dependant.dependencies]
-    named = [getattr(call, "permission", None) for call in calls]
-    return next((name for name in named if name), None)
+@dataclass(frozen=True, slots=True)
+class Door:
+    """One route as it is served: its whole path, its methods and the permission it names (None: it names none)."""
+
+    path: str
+    methods: frozenset[str]
+    permission: str | None
+
+
+def doors(app: FastAPI) -> list[Door]:
+    """Every route of an application, those of included routers too."""
+    found = []
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute):
+            named = [getattr(d.call, "permission", None) for d in route.dependant.dependencies]
+            permission = next((name for name in named if name), None)
+            found.append(Door(str(context.path), frozenset(context.methods or ()), permission))
+    return found
 
 
 def check_routes(app: FastAPI) -> None:
     """UsageError listing every route without a permission."""
-    bare = [r.path for r in app.routes if isinstance(r, APIRoute) and permission_of(r) is None]
+    bare = [door.path for door in doors(app) if door.permission is None]
     if bare:
         raise UsageError(f"routes without a permission: {', '.join(bare)}.", remedy="Declare needs(...).")
