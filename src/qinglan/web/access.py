@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from qinglan.access import PUBLIC, Principal, load_permissions
 from qinglan.core.errors import UsageError
+from qinglan.web.csrf import check_form
 
 
 def principal(request: Request) -> Principal:
@@ -20,20 +21,27 @@ def principal(request: Request) -> Principal:
 
 
 def needs(permission: str) -> Any:
-    """A dependency that admits only those who hold a permission, and hands over who asks.
+    """A dependency that admits only those who hold a permission, and hands over who asks. Forms must be our own.
 
     Where the permission asks about a place the route itself calls ``me.need(permission, place)`` once it knows it;
     here somebody who holds it nowhere is already refused.
     """
     load_permissions().permission(permission)
 
-    def admitted(request: Request) -> Principal:
+    async def admitted(request: Request) -> Principal:
         me = principal(request)
         me.need(permission)
+        await check_form(request)
         return me
 
     admitted.permission = permission  # type: ignore[attr-defined]
     return Depends(admitted)
+
+
+def permission_of(route: APIRoute) -> str | None:
+    """The permission that a route names; None when it names none."""
+    named = [getattr(d.call, "permission", None) for d in route.dependant.dependencies]
+    return next((name for name in named if name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +59,7 @@ def doors(app: FastAPI) -> list[Door]:
     for context in iter_route_contexts(app.routes):
         route = context.original_route
         if isinstance(route, APIRoute):
-            named = [getattr(d.call, "permission", None) for d in route.dependant.dependencies]
-            permission = next((name for name in named if name), None)
-            found.append(Door(str(context.path), frozenset(context.methods or ()), permission))
+            found.append(Door(str(context.path), frozenset(context.methods or ()), permission_of(route)))
     return found
 
 
