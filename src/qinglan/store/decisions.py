@@ -5,18 +5,20 @@ A later row about the same thing takes its place; the earlier one stays as histo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Table, func, insert, select
 
+from qinglan.core.clock import day_and_hour
 from qinglan.core.errors import NotFound, UnknownName, UsageError
-from qinglan.store import schema
+from qinglan.store import review, schema
 from qinglan.store.registry import Registry, Row, append_event, moment
 
-#: What a person may say of a value: it stands although flagged, or it is invalid whatever the rules say.
-FLAG_DECISIONS = ("keep", "reject")
+#: What a person may say of a value: it stands although flagged, it is invalid whatever the rules say, or the flag
+#: was looked at and holds as it is (which changes nothing).
+FLAG_DECISIONS = ("keep", "reject", "accept")
 #: A decision under this rule speaks about the value, whatever rules flagged it.
 ANY_RULE = "*"
 PROPOSED, CONFIRMED, REJECTED = "proposed", "confirmed", "rejected"
@@ -46,32 +48,45 @@ def _rows(registry: Registry, query: Any) -> list[Row]:
         return [dict(row) for row in con.execute(query).mappings()]
 
 
-def decide_flag(
+def decide_flag(registry: Registry, *, time: datetime, **said: Any) -> None:
+    """:func:`decide_flags` for one hour."""
+    decide_flags(registry, times=[time], **said)
+
+
+def decide_flags(
     registry: Registry,
     *,
     station: str,
-    time: datetime,
+    times: Sequence[datetime],
     item: str,
     rule: str,
     decision: str,
     reason: str,
     who: str,
+    level: str = "prefecture",
     at: datetime | None = None,
 ) -> None:
-    """Keep or reject one value against (or beside) a rule.
+    """Keep, reject or accept the values of some hours against (or beside) a rule: all of them or, at fault, none.
 
-    time : UTC hour end, with its zone. rule : its name, or ``*`` for the value whatever rules flagged it.
-    Raises UnknownName (decision) and UsageError (no reason, nobody named, no zone).
+    times : UTC hour ends, with their zone. rule : its name, or ``*`` for the value whatever rules flagged it.
+    level : of review at which `who` speaks; sign-offs at this level and above are withdrawn.
+    Raises UnknownName (decision), UsageError (no reason, nobody named, no hour, no zone) and ReviewRefused (the
+    month is locked).
     """
     if decision not in FLAG_DECISIONS:
         raise UnknownName("decision on a flag", decision, FLAG_DECISIONS)
     _need(station=station, item=item, rule=rule, reason=reason, who=who)
+    if not times:
+        raise UsageError("no hour to decide on.", remedy="Name at least one.")
     now = moment(at)
-    row = {"station": station, "time": time, "item": item, "rule": rule, "decision": decision, "reason": reason}
+    said = {"station": station, "item": item, "rule": rule, "decision": decision, "reason": reason}
     with registry.begin() as con:
-        con.execute(insert(schema.flag_decisions).values(**row, by=who, at=now))
-        subject = f"{station} {time.isoformat()} {item} {rule}"
-        append_event(con, "flag.decided", subject, {"decision": decision, "reason": reason}, who=who, at=now)
+        why = f"{item} {rule}: {decision}"
+        review.guard_decision(con, station, times, level=level, who=who, why=why, at=now)
+        con.execute(insert(schema.flag_decisions), [{**said, "time": t, "by": who, "at": now} for t in times])
+        subject = f"{station} {times[0].isoformat()} {item} {rule}"
+        detail = {"decision": decision, "reason": reason, "hours": len(times), "last": times[-1].isoformat()}
+        append_event(con, "flag.decided", subject, detail, who=who, at=now)
 
 
 def flag_decisions(registry: Registry, *, history: bool = False) -> list[Row]:
@@ -104,6 +119,10 @@ def record_dust_events(
     now = moment(at)
     made = [_dust_version(row, who, now) for row in rows]
     with registry.begin() as con:
+        for version in made:
+            if version["status"] != PROPOSED:
+                days = (day_and_hour(version[name])[0] for name in ("start", "end"))
+                review.refuse_locked(con, version["place"], days)
         if made:
             con.execute(insert(schema.dust_events), made)
         for version in made:
