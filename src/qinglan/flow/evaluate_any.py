@@ -42,9 +42,10 @@ Choices = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Assessed:
-    """A period, judged. `tables` holds rows of `summary`, `evaluation`, `exceedance` and `ranking` (contract 0002).
+    """A period, judged.
 
-    on_demand : it was made now and not by the run. uses : book, edition, choices of what judged it.
+    tables : rows of `summary`, `evaluation`, `exceedance` and `ranking` (contract 0002).
+    uses : book, edition and choices of what judged it. on_demand : made now and not by the run.
     """
 
     period: Period
@@ -117,15 +118,15 @@ def _own(result: Result, period: Period) -> Assessed | None:
 def _uses(rules: Rules) -> tuple[Row, ...]:
     """Text and options of each book."""
     return tuple(
-        {"book": b.book, "edition": b.edition, "valid_from": b.valid_from.isoformat(), "content_hash": b.content_hash,
-         "options": {name: b.option(name) for name in b.options}}
+        {"book": b.book, "edition": b.edition, "valid_from": b.valid_from.isoformat(),
+         "content_hash": b.content_hash, "options": {name: b.option(name) for name in b.options}}
         for b in rules.books()
     )  # fmt: skip
 
 
 @lru_cache(maxsize=_KEPT)
 def _made(folder: str, stamp: int, period: Period, edition: str, chosen: Choices) -> Assessed:
-    """Compute; `stamp` only keys the cache. One at a time: two cores serve readers better than one big question."""
+    """Compute; `stamp` only keys the cache. One at a time, so that big questions leave a core to the readers."""
     options: dict[str, dict[str, str]] = {}
     for name, choice in chosen:
         family, _, option = name.partition(".")
