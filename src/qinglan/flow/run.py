@@ -25,6 +25,7 @@ from qinglan.flow import air_results, dust, quality
 from qinglan.flow.air_results import AirTables, Options
 from qinglan.flow.measure import Basis, Evaluated
 from qinglan.flow.outlook import outlook
+from qinglan.flow.series import build as build_series
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.judge import Measured, Reported, judge_targets
 from qinglan.plan.pack import Plan, Target, load_plan
@@ -160,6 +161,7 @@ def run(
         folder = _write(workspace, air, content)
     finally:
         air.con.disconnect()
+    build_series(workspace, folder)
     runs.record_run(workspace.registry, content["run"]["id"], "run", content["run"], who=who, at=now)
     return Verdict(folder, content)
 
@@ -433,7 +435,8 @@ def _write(workspace: Workspace, air: AirTables, content: Mapping[str, Any]) -> 
 def _same(old: Path, new: Path) -> bool:
     """Whether two folders of a run hold the same, but for the moment at which they were made."""
     names = sorted(p.name for p in new.iterdir())
-    if not old.is_dir() or sorted(p.name for p in old.iterdir()) != names:
+    # The series beside them are made of the checked hours alone, whose fingerprint is part of the run's id.
+    if not old.is_dir() or sorted(p.name for p in old.iterdir() if p.is_file()) != names:
         return False
     tables = [n for n in names if n != "verdict.json"]
     if filecmp.cmpfiles(old, new, tables, shallow=False)[0] != tables:

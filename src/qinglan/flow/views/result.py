@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
@@ -93,14 +95,43 @@ def current(workspace: Workspace) -> Result:
     return Result(path.parent, stamp, _verdict(str(path), stamp))
 
 
+#: How long an answer of the registry holds at most while its file does not change [s].
+_LOOK = 1.0
+_looked: dict[Path, tuple[tuple[int, ...], float, Path | None]] = {}
+
+
 def _current_verdict(workspace: Workspace) -> Path | None:
     folder = workspace.home / "results"
     if isinstance(workspace, opened.Workspace):
-        named = runs.current_run(workspace.registry, "run")
-        path = folder / named["run_id"] / "verdict.json" if named else None
+        path = _named_verdict(workspace)
         return path if path is not None and path.is_file() else None
     found = [(path.stat().st_mtime_ns, path) for path in folder.glob("*/verdict.json")]
     return max(found)[1] if found else None
+
+
+def _named_verdict(workspace: opened.Workspace) -> Path | None:
+    """Verdict of the run that the registry names, asked again when its file changed or a moment has passed.
+
+    Every request wants it, and asking the database would be the dearest part of most of them.
+    """
+    stamp = _registry_stamp(workspace.home)
+    kept = _looked.get(workspace.home)
+    if kept is not None and kept[0] == stamp and time.monotonic() - kept[1] < _LOOK and stamp:
+        return kept[2]
+    named = runs.current_run(workspace.registry, "run")
+    path = workspace.home / "results" / named["run_id"] / "verdict.json" if named else None
+    _looked[workspace.home] = (stamp, time.monotonic(), path)
+    return path
+
+
+def _registry_stamp(home: Path) -> tuple[int, ...]:
+    """Moment and size of the registry's files; empty for one that lies on a server."""
+    found: list[int] = []
+    for name in ("registry.sqlite", "registry.sqlite-wal"):
+        with suppress(FileNotFoundError):
+            stat = (home / name).stat()
+            found += (stat.st_mtime_ns, stat.st_size)
+    return tuple(found)
 
 
 @lru_cache(maxsize=16)

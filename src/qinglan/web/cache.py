@@ -1,0 +1,91 @@
+"""Answers kept as bytes: what is a pure function of the run, the address and the reader's rights is made once.
+
+Bounded in bytes, least recently used goes first. A body is packed when somebody first takes gzip, and both are
+kept. Each process has its own.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import zlib
+from collections import OrderedDict
+from dataclasses import dataclass
+
+#: Bytes kept in a process [MB], and the largest share that one answer may take.
+MEGABYTES = int(os.environ.get("QINGLAN_CACHE_MB", "64"))
+_LARGEST = 8
+#: Answers shorter than this are not worth packing [bytes].
+_PACK_FROM = 1024
+_LEVEL = 3
+
+Headers = tuple[tuple[bytes, bytes], ...]
+
+
+@dataclass(slots=True)
+class Kept:
+    """An answer: its headers (no length, no encoding), its body, and the body packed once somebody wanted that."""
+
+    headers: Headers
+    body: bytes
+    packed: bytes | None = None
+
+    def sent(self, accepts: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
+        """Headers and body for a reader who accepts these encodings."""
+        headers, body = list(self.headers), self.body
+        if len(body) >= _PACK_FROM:
+            headers.append((b"vary", b"Accept-Encoding"))
+            if "gzip" in accepts:
+                if self.packed is None:
+                    self.packed = pack(body)
+                body = self.packed
+                headers.append((b"content-encoding", b"gzip"))
+        headers.append((b"content-length", str(len(body)).encode()))
+        return headers, body
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes, packed or not yet."""
+        return len(self.body) + len(self.body) // 4 + 512
+
+
+def pack(body: bytes) -> bytes:
+    """A gzip stream; quick rather than small.
+
+    >>> zlib.decompress(pack(b"abc" * 900), 31) == b"abc" * 900
+    True
+    """
+    press = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
+    return press.compress(body) + press.flush()
+
+
+class Answers:
+    """Kept answers by key, bounded in bytes; safe to use from several threads."""
+
+    def __init__(self, megabytes: int = MEGABYTES) -> None:
+        self.room = megabytes * 2**20
+        self.used = 0
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> Kept | None:
+        """An answer, which becomes the most recent one."""
+        with self._lock:
+            found = self._kept.get(key)
+            if found is not None:
+                self._kept.move_to_end(key)
+            return found
+
+    def put(self, key: str, answer: Kept) -> None:
+        """Keep an answer; others leave until there is room. One that is too large is not kept."""
+        if answer.size * _LARGEST > self.room:
+            return
+        with self._lock:
+            before = self._kept.pop(key, None)
+            self.used += answer.size - (before.size if before else 0)
+            self._kept[key] = answer
+            while self.used > self.room:
+                self.used -= self._kept.popitem(last=False)[1].size
+
+    def __len__(self) -> int:
+        return len(self._kept)
