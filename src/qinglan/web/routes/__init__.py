@@ -6,6 +6,7 @@ from qinglan.web.routes import (
     account,
     admin,
     board,
+    complaints,
     data,
     disclosure,
     evaluation,
@@ -15,6 +16,7 @@ from qinglan.web.routes import (
     places,
     plan,
     public,
+    public_report,
     publications,
     review,
     stations,
@@ -37,5 +39,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     admin.router,
     account.router,
     public.router,
+    public_report.router,
+    complaints.router,
     operations.router,
 )
