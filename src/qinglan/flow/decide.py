@@ -27,9 +27,11 @@ def overrule_flag(
     *,
     reason: str,
     who: str,
+    level: str = "prefecture",
 ) -> None:
     """Keep or reject one value against (or beside) an automatic rule; `rule` may be ``*`` for all rules.
 
+    level : of review at which `who` speaks. A locked month refuses it (ReviewRefused).
     station : code, name or alias. A name that nobody knows is refused: the word would never reach a value.
     """
     if item not in HOURLY_ITEMS:
@@ -48,6 +50,7 @@ def overrule_flag(
         decision=decision,
         reason=reason,
         who=who,
+        level=level,
     )
 
 

@@ -101,6 +101,13 @@ def flag_decisions(registry: Registry, *, history: bool = False) -> list[Row]:
     return [{**row, "decided_at": row["at"]} for row in _rows(registry, query)]
 
 
+def decisions_between(registry: Registry, station: str, first: datetime, last: datetime) -> list[Row]:
+    """Every decision ever taken on the hours of a station from `first` to `last` (UTC hour ends), oldest first."""
+    table = schema.flag_decisions
+    query = select(table).where(table.c.station == station, table.c.time >= first, table.c.time <= last)
+    return _rows(registry, query.order_by(table.c.id))
+
+
 def record_dust_event(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime | None = None) -> str:
     """One of :func:`record_dust_events`; returns its id."""
     return record_dust_events(registry, [row], who=who, at=at)[0]

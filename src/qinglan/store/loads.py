@@ -181,6 +181,19 @@ def load(registry: Registry, load_id: str) -> Row:
         return {**row, "files": [dict(f) for f in con.execute(files).mappings()]}
 
 
+def loaders(registry: Registry, load_ids: Iterable[str]) -> dict[str, str]:
+    """Who began each of these loads; a load that nobody wrote down is left out."""
+    wanted = list(load_ids)
+    found: dict[str, str] = {}
+    log = schema.events.c
+    with registry.read() as con:
+        for start in range(0, len(wanted), _CHUNK):
+            part = wanted[start : start + _CHUNK]
+            query = select(log.subject, log.who).where(log.what == "load.begun", log.subject.in_(part))
+            found.update((str(load), str(who)) for load, who in con.execute(query))
+    return found
+
+
 def rejects(
     registry: Registry,
     *,
