@@ -23,9 +23,9 @@ def board(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     return site.page(request, "board.html", result, board=views.board(result))
 
 
-@router.get("/plan.csv", dependencies=[needs("plan.view")])
-def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
-    """The board as a table."""
+@router.get("/plan.{kind}", dependencies=[needs("plan.view")])
+def targets_sheet(request: Request, site: Annotated[Site, Depends(site)], kind: str) -> Response:
+    """The board as CSV or XLSX."""
     result = site.open(request)
     words = words_of(request)
     columns = ("id", "article", "title", "status", "value", "comparison", "limit", "unit", "distance", "coverage",
@@ -36,7 +36,7 @@ def targets_csv(request: Request, site: Annotated[Site, Depends(site)]) -> Respo
          "coverage": (t["coverage"] or {}).get("percent")}
         for t in views.targets_of(result)
     ]  # fmt: skip
-    return site.sheet(request, f"targets-{result.run_id}", heads, rows)
+    return site.sheet(request, f"targets-{result.run_id}", heads, rows, kind)
 
 
 @router.get("/healthz", dependencies=[needs("public.view")])
