@@ -87,15 +87,20 @@ def _micro(time: datetime) -> int:
 
 
 def headline(rows: Sequence[Row]) -> dict[str, Any]:
-    """How many places stand at each level, how many have no index, and which is worst."""
-    counts = Counter(row["level"] for row in rows if row["aqi"] is not None)
-    judged = [row for row in rows if row["aqi"] is not None]
+    """How many places stand at each level, for how many that cannot be said, and which is worst.
+
+    An index from fewer than six items is a lower bound: such a place counts as unknown, unless what is there
+    already exceeds level 2. `worst` takes the bound at its word.
+    """
+    told = [row for row in rows if row["aqi"] is not None]
+    judged = [row for row in told if row["aqi_state"] == "complete" or row["level"] > 2]
+    counts = Counter(row["level"] for row in judged)
     return {
         "counts": {level: counts[level] for level in LEVELS if counts[level]},
         "good": counts[1] + counts[2],
         "judged": len(judged),
         "unknown": len(rows) - len(judged),
-        "worst": max(judged, key=lambda row: row["aqi"], default=None),
+        "worst": max(told, key=lambda row: row["aqi"], default=None),
     }
 
 

@@ -99,6 +99,8 @@ def _point(words: Text, row: dict[str, Any], at: tuple[float, float] | None, kin
     level = words(f"level.{row['level']}") if row["level"] else words("level.none")
     aqi = row["aqi"] if row["aqi"] is not None else NOTHING
     text = words("today.point", name=name, aqi=aqi, level=level, primary=words.item(row["primary_pollutant"]))
+    if row["aqi_state"] != "complete":
+        text += f" · {words.word('aqi_state', row['aqi_state'])}"
     href = f"/stations/{row['station']}" if kind == "station" else f"/places/{row['place']}"
     properties = {"aqi": row["aqi"], "level": row["level"], "label": text, "href": href, "kind": kind}
     where = {"type": "Point", "coordinates": [round(at[0], 5), round(at[1], 5)]} if at else None
@@ -114,11 +116,12 @@ def today_sheet(
     words = words_of(request)
     shown = _picked(result, hour)
     rows = view.snapshot(result, shown) if shown else {}
-    columns = ("time", "place", "station", "name", "edition", "aqi", "level", "primary_pollutant")
-    heads = {c: words(f"column.{c}") for c in columns}
+    columns = ("time", "place", "station", "name", "edition", "aqi", "level", "aqi_state", "primary_pollutant")
+    heads = {c: words("today.complete") if c == "aqi_state" else words(f"column.{c}") for c in columns}
     heads |= {i: words("column.with_unit", name=words.item(i), unit=words.unit(i)) for i in HOURLY_ITEMS}
     table = [
-        {**row, "name": row["name"] if row.get("station") else words.place(row), "time": label_text(row["time"])}
+        {**row, "name": row["name"] if row.get("station") else words.place(row), "time": label_text(row["time"]),
+         "aqi_state": words.word("aqi_state", row["aqi_state"])}
         for group in rows.values()
         for row in group
     ]
