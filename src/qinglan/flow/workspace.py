@@ -35,7 +35,7 @@ class Settings:
     plan : id of the plan pack. place : division code of the office. timezone : declared zone of the office's
     clock. memory_limit : of the embedded engine. threads : 0 for all cores. simulated : the data are invented.
     registry : where the registry lies, ``postgresql://USER@HOST/DATABASE`` without a password (that comes from
-    PGPASSWORD or the password file); empty for SQLite in the home. `QINGLAN_REGISTRY` in the environment goes first.
+    PGPASSWORD or the password file); empty: SQLite in the home. QINGLAN_REGISTRY in the environment goes first.
     """
 
     plan: str = "qinghai-2024"

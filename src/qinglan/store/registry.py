@@ -70,11 +70,17 @@ class Registry:
         with self.engine.connect() as con:
             return MigrationContext.configure(con).get_current_revision()
 
+    def tables(self) -> set[str]:
+        """Names of the tables on disk, Alembic's own left out."""
+        return set(inspect(self.engine).get_table_names()) - {"alembic_version"}
+
     def migrate(self, to: str = "head") -> None:
         """Run revisions forward to `head` (or to a revision, also backward to an older one or `base`)."""
         config = _config()
         scripts = ScriptDirectory.from_config(config)
         goal = scripts.get_current_head() if to == "head" else (None if to == "base" else to)
+        if goal is not None and goal not in {r.revision for r in scripts.walk_revisions()}:
+            raise StoreError(f"this Qinglan knows no revision {goal!r}.", remedy="Upgrade Qinglan.")
         if self._settled(scripts, goal):
             return
         with self._alone():
@@ -95,7 +101,7 @@ class Registry:
                 "a newer one wrote it.",
                 remedy="Upgrade Qinglan, or open the copy that you made before the upgrade.",
             )
-        if found is None and set(inspect(self.engine).get_table_names()) - {"alembic_version"}:
+        if found is None and self.tables():
             raise StoreError(
                 f"{self.shown} is not a registry.", remedy="Give an empty database or a Qinglan home."
             )
