@@ -36,6 +36,7 @@ class Settings:
     clock. memory_limit : of the embedded engine. threads : 0 for all cores. simulated : the data are invented.
     registry : where the registry lies, ``postgresql://USER@HOST/DATABASE`` without a password (that comes from
     PGPASSWORD or the password file); empty: SQLite in the home. QINGLAN_REGISTRY in the environment goes first.
+    licence : what open data are published under (``content/open_data/licences.yaml``).
     """
 
     plan: str = "qinghai-2024"
@@ -45,6 +46,7 @@ class Settings:
     threads: int = 0
     simulated: bool = False
     registry: str = ""
+    licence: str = "CC-BY-4.0"
 
 
 @dataclass(frozen=True)
