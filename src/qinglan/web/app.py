@@ -13,16 +13,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qinglan import __version__
-from qinglan.access import DEMO, PUBLIC, Forbidden, Principal
+from qinglan.access import Forbidden, Principal, load_permissions
 from qinglan.core.errors import NotFound, QinglanError, UnknownName, UsageError
 from qinglan.flow import views
 from qinglan.flow.workspace import open_workspace
 from qinglan.web.access import check_routes
+from qinglan.web.api import ApiSettings, mount_api
 from qinglan.web.assets import Assets
+from qinglan.web.binding import LOCAL_NAMES
+from qinglan.web.csrf import ForeignForm
+from qinglan.web.identify import Identify, People
+from qinglan.web.observe import Observe
 from qinglan.web.routes import ROUTERS
 from qinglan.web.site import CALM, NotModified, Site
 
@@ -42,17 +47,8 @@ HEADERS = {
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
 
-
-class Identify:
-    """Puts who asks on the request (``request.state.principal``)."""
-
-    def __init__(self, app: ASGIApp, identify: Callable[[Request], Principal]) -> None:
-        self.app, self.identify = app, identify
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            scope.setdefault("state", {})["principal"] = self.identify(Request(scope))
-        await self.app(scope, receive, send)
+#: Over https: browsers ask for this host by https only, for a year.
+HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
 class Guard:
@@ -69,6 +65,7 @@ class Guard:
         async def guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 extra = [(k.lower().encode(), v.encode()) for k, v in HEADERS.items()]
+                extra += [HSTS] if scope.get("scheme") == "https" else []
                 message["headers"] = [*message["headers"], *extra]
             await send(message)
 
@@ -85,20 +82,26 @@ def create_app(
     home: Path | str | views.Workspace,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
-    hosts: tuple[str, ...] = ("127.0.0.1", "localhost", "::1"),
+    hosts: tuple[str, ...] = LOCAL_NAMES,
+    local: bool = True,
     identify: Callable[[Request], Principal] | None = None,
+    api: ApiSettings | None = None,
 ) -> FastAPI:
     """The console over a workspace (its home folder, or one already open).
 
     clock : the instant that the age of data is measured against; aware.
     hosts : names that a request may address us by.
+    local : only this machine can reach us (a `Binding` knows).
     identify : says who asks; by default sessions and keys, and for others the public (or, over invented data on
         this machine, the demo visitor).
+    api : rate limit and foreign origins of the API; by default from the environment.
     """
     app = FastAPI(title="Qinglan", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     workspace = open_workspace(home) if isinstance(home, str | Path) else home
     app.state.site = Site(workspace, clock)
+    app.state.people = People(workspace, clock, local=local)
     app.mount("/static", Assets(), name="static")
+    mount_api(app, app.state.site, api)
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(NotModified, _not_modified)
@@ -108,16 +111,10 @@ def create_app(
     app.add_exception_handler(Exception, _crash)
     check_routes(app)
     app.add_middleware(GZipMiddleware, minimum_size=1024)
-    app.add_middleware(Identify, identify=identify or _visitor(workspace))
+    app.add_middleware(Identify, people=app.state.people, identify=identify)
     app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(Observe)
     return app
-
-
-def _visitor(workspace: views.Workspace) -> Callable[[Request], Principal]:
-    """Nobody has an account yet: the demo visitor over invented data, else the public."""
-    settings = getattr(workspace, "settings", None)
-    someone = DEMO if settings is not None and settings.simulated else PUBLIC
-    return lambda request: someone
 
 
 def _not_modified(request: Request, error: Any) -> Response:
@@ -141,7 +138,7 @@ def _expected(request: Request, error: Any) -> Response:
         site: Site = request.app.state.site
         return site.page(request, "empty.html", None, status=503, home=str(site.workspace.home))
     if isinstance(error, Forbidden):
-        return _answer(request, 403 if error.signed_in else 401, "forbidden", message=error.permission)
+        return _forbidden(request, error)
     if isinstance(error, UnknownName):
         return _answer(request, 404, "unknown", name=str(error.name), message=error.remedy, of=error.kind)
     if isinstance(error, NotFound):
@@ -150,6 +147,23 @@ def _expected(request: Request, error: Any) -> Response:
         return _answer(request, 422, "usage", message=str(error))
     log.error("%s: %s", request.url.path, error)
     return _answer(request, 500, "fault", message=str(error))
+
+
+def _forbidden(request: Request, error: Forbidden) -> Response:
+    """The way to sign in (401), to the password that must be changed, or what was not permitted (403)."""
+    session = getattr(request.state, "session", None)
+    if session is not None and session.must_change and not isinstance(error, ForeignForm):
+        return RedirectResponse("/account/password", status_code=303)
+    site: Site = request.app.state.site
+    if isinstance(error, ForeignForm):
+        return site.page(request, "account_refused.html", None, status=403)
+    if not error.signed_in:
+        after = f"{request.url.path}?{request.url.query}" if request.url.query else request.url.path
+        return site.page(
+            request, "account_needed.html", None, status=401, after=after if request.method == "GET" else "/"
+        )
+    permission = load_permissions().permission(error.permission)
+    return site.page(request, "account_denied.html", None, status=403, permission=permission)
 
 
 def _invalid(request: Request, error: Any) -> Response:
