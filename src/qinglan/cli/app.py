@@ -14,7 +14,7 @@ from rich.text import Text as Line
 from typer.core import TyperGroup
 
 from qinglan import __version__
-from qinglan.cli import plan_commands, verdicts
+from qinglan.cli import account_commands, operation_commands, plan_commands, report_commands, verdicts
 from qinglan.cli.output import Shell, options_of
 from qinglan.core.clock import Period, from_day_and_hour, today
 from qinglan.core.errors import QinglanError, UnknownName, UsageError
@@ -53,6 +53,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(plan_commands.app, name="plan")
+app.add_typer(account_commands.app, name="user")
+app.add_typer(account_commands.log_app, name="audit-log")
+app.add_typer(report_commands.app, name="report")
 
 Paths = Annotated[list[Path], typer.Argument(help="文件、文件夹或压缩包 / files, folders or zip archives")]
 Settings = Annotated[
@@ -114,13 +117,16 @@ def init(
     simulated: Annotated[
         bool, typer.Option("--simulated", help="模拟数据工作区 / a workspace of invented data")
     ] = False,
+    registry: Annotated[
+        str, typer.Option(help="登记库：postgresql://USER@HOST/DB，空为SQLite / where the registry lies")
+    ] = "",
 ) -> None:
     """建立工作区。Make a workspace: settings, lake, registry, first stations."""
     from qinglan.flow.setup import make_workspace
 
     shell: Shell = context.obj
     workspace, registered = make_workspace(
-        shell.home, plan, place, None if stations == "none" else stations, simulated
+        shell.home, plan, place, None if stations == "none" else stations, simulated, registry
     )
     if shell.as_json:
         shell.give({"home": str(workspace.home), "plan": plan, "place": place, "stations": registered})
@@ -447,21 +453,7 @@ def run(
     shell.give(verdict.content) if shell.as_json else verdicts.print_verdict(shell, verdict)
 
 
-@app.command()
-def serve(
-    context: typer.Context,
-    host: str = "127.0.0.1",
-    port: int = 8000,
-) -> None:
-    """控制台。Serve the console."""
-    from qinglan.web import serve as start
-
-    shell: Shell = context.obj
-    _open(shell)
-    shell.err.print(
-        shell.say(f"控制台：http://{host}:{port} （Ctrl+C 停止）", f"Console: http://{host}:{port} (Ctrl+C stops)")
-    )
-    start(shell.home, host, port)
+operation_commands.register(app)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

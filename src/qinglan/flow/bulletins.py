@@ -10,7 +10,7 @@ from importlib import resources
 from typing import Any
 
 from qinglan.access.principal import within
-from qinglan.core.clock import Period
+from qinglan.core.clock import Period, from_day_and_hour
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.core.rounding import half_even
@@ -58,7 +58,6 @@ def bulletin(workspace: Workspace, result: Result, kind: str, period: Period, pl
     named = workspace.named(place)
     office = workspace.named(workspace.settings.place)
     evaluated = [] if span in _COUNTED else evaluation(result, period, "out")
-    dusty = result.verdict.get("dust", {})
     return Bulletin(
         kind=kind, place=place, place_name={"zh": named["name"], "en": named["name_en"]},
         office={"zh": f"{office['name']}生态环境监测部门", "en": f"Environmental monitoring, {office['name_en']}"},
@@ -69,7 +68,7 @@ def bulletin(workspace: Workspace, result: Result, kind: str, period: Period, pl
         index_edition=", ".join(editions(result, period)), books=_books(run, period),
         levels=tuple({k: x[k] for k in ("level", "zh", "en", "rgb")} for x in levels),
         statistics=leading_statistics(period.end), decimals=printed, places=lines, days=tuple(days),
-        targets=_targets(result), proposed_dust=int(dusty.get("proposed", 0)),
+        targets=_targets(result), proposed_dust=_proposed(result, period, place),
     )  # fmt: skip
 
 
@@ -126,6 +125,16 @@ def _dust_counts(result: Result, period: Period) -> Counter[str]:
         "dust_days", "day between $first and $last", "place, day", first=period.start, last=period.end
     )
     return Counter(str(r["place"]) for r in rows)
+
+
+def _proposed(result: Result, period: Period, place: str) -> int:
+    """Dust events of the period that nobody has judged yet."""
+    first = from_day_and_hour(period.start, 1)
+    last = from_day_and_hour(period.end, 24)
+    rows = result.rows(
+        "dust_events", "status = 'proposed' and \"end\" >= $first and start <= $last", "id", first=first, last=last
+    )
+    return sum(_inside(str(r["place"]), place) for r in rows)
 
 
 def _counted(

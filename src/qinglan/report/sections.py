@@ -142,12 +142,12 @@ def _change_said(w: Writer) -> list[str]:
     for p in changed:
         change = p.change_percent or 0.0
         sides["down" if change < 0 else "up" if change > 0 else "same"].append(p)
-    words: dict[str, str | int] = {}
+    parts = []
     for side, places in sides.items():
-        words[side] = len(places)
         said = [w.say("change.one", place=w.name(p), percent=_signed(w, p.change_percent, 1)[0]) for p in places]
-        words[f"{side}_places"] = w.join(said) or w.say("change.none")
-    return [w.say("overall.change", **words)]
+        if places:
+            parts.append(w.say(f"change.{side}", n=len(places), places=w.join(said)))
+    return [w.say("overall.change", sides=_semicolons(w, parts))]
 
 
 def _day_sentences(w: Writer) -> list[str]:
