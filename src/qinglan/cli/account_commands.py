@@ -51,6 +51,21 @@ def _told(shell: Shell, user: str, password: str) -> None:
     )
 
 
+def tell_setup_code(shell: Shell) -> None:
+    """Before the first account: the code with which the console makes the administrator."""
+    from qinglan.flow import accounts
+
+    code = accounts.setup_code(_registry(shell), now=datetime.now(UTC))
+    if code is not None:
+        shell.err.print(
+            shell.say(
+                f"还没有账号。在控制台 /first-run 建立管理员，安装码（一次有效）：{code}",
+                f"There is no account yet. Make the administrator at /first-run; setup code (works once): {code}",
+            ),
+            markup=False,
+        )
+
+
 @app.command("add")
 def add(
     context: typer.Context,
