@@ -80,7 +80,7 @@ def panes(
     """
     items = list(values)
     dense = len(moments) <= 800
-    tall, gap, top = 74.0 / len(items), 14.0 / len(items), 6.0
+    tall, gap, top = 58.0 / len(items), 28.0 / len(items), 5.5
     grids, across, down, series = [], [], [], []
     for k, item in enumerate(items):
         grids.append({"left": 52, "right": 12, "top": f"{top + k * (tall + gap):.2f}%", "height": f"{tall:.2f}%"})

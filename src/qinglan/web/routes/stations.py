@@ -11,7 +11,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
-from qinglan.core.clock import day_and_hour
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS, quantity
 from qinglan.flow import views
@@ -71,19 +70,19 @@ def listing() -> Response:
     return RedirectResponse("/places#stations", status_code=307)
 
 
-@router.get("/stations/{code}", dependencies=[needs("air.view")])
-def station(
+@router.get("/stations/{station}", dependencies=[needs("air.view")])
+def shown(
     request: Request,
     site: Annotated[Site, Depends(site)],
-    code: str,
+    station: str,
     span: str | None = None,
     item: str = "pm2_5",
     step: str | None = None,
 ) -> Response:
     """One station."""
     result = site.open(request)
-    row = view.station(result, code)
-    known = view.windows(site.workspace, result, code)
+    row = view.station(result, station)
+    known = view.windows(site.workspace, result, station)
     places = views.places(result)
     shared: dict[str, Any] = {
         "station": row,
@@ -94,11 +93,11 @@ def station(
     if not known:
         patterns.known_item(item)
         return site.page(request, "station.html", result, asked=None, **shared)
-    asked = _asked(request, site, result, code, span, item, step)
+    asked = _asked(request, site, result, station, span, item, step)
     year = asked.span.last.year
-    whole = view.window(site.workspace, result, code, str(year)) if str(year) in known else asked.span
-    flags = view.flags(site.workspace, result, code, asked.span)
-    wind = patterns.roses(site.workspace, result, code, asked.span)
+    whole = view.window(site.workspace, result, station, str(year)) if str(year) in known else asked.span
+    flags = view.flags(site.workspace, result, station, asked.span)
+    wind = patterns.roses(site.workspace, result, station, asked.span)
     return site.page(
         request,
         "station.html",
@@ -106,23 +105,22 @@ def station(
         asked=asked,
         year=year,
         query=f"?span={asked.span.name}&item={asked.item}&step={asked.step}",
-        statistics=patterns.statistics(site.workspace, result, code, asked.span),
-        capture=patterns.capture(site.workspace, result, code, year, whole),
-        calendar=view.calendar(result, code, year),
+        statistics=patterns.statistics(site.workspace, result, station, asked.span),
+        capture=patterns.capture(site.workspace, result, station, year, whole),
+        calendar=view.calendar(result, station, year),
         dusty=views.dust_days(result, row["place"]),
         flags=flags[:FLAGS_SHOWN],
         flag_count=len(flags),
         wind=wind,
-        dates=day_and_hour,
         **shared,
     )
 
 
-@router.get("/stations/{code}/{name}", dependencies=[needs("air.view")])
+@router.get("/stations/{station}/{name}", dependencies=[needs("air.view")])
 def part(
     request: Request,
     site: Annotated[Site, Depends(site)],
-    code: str,
+    station: str,
     name: str,
     span: str | None = None,
     item: str = "pm2_5",
@@ -131,20 +129,20 @@ def part(
 ) -> Response:
     """The numbers of one chart: a page, or with ``.json`` the chart, with ``.csv`` or ``.xlsx`` a file."""
     result = site.open(request)
-    row = view.station(result, code)
+    row = view.station(result, station)
     stem, _, kind = name.partition(".")
     if stem not in NUMBERS or (kind == "json" and stem not in OPTIONS):
         raise UnknownName("part", name, (*NUMBERS, *(f"{option}.json" for option in OPTIONS)))
-    asked = _asked(request, site, result, code, span, item, step)
+    asked = _asked(request, site, result, station, span, item, step)
     if kind == "json":
         return charts.answer(OPTIONS[stem](asked), kept(request))
     heads, rows = NUMBERS[stem](asked)
     if kind:
-        return site.sheet(request, f"{code}-{stem}-{asked.span.name}", heads, rows, kind)
+        return site.sheet(request, f"{station}-{stem}-{asked.span.name}", heads, rows, kind)
     query = f"?span={asked.span.name}&item={asked.item}&step={asked.step}"
     return numbers_page(
         request, site, result, stem, heads, rows, page,
-        subject=f"{row['name']} {code}", back=f"/stations/{code}{query}", query=query,
+        subject=f"{row['name']} {station}", back=f"/stations/{station}{query}", query=query,
         made=asked.words("station.window", name=window_name(asked.words, asked.span.name)),
     )  # fmt: skip
 
