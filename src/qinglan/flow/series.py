@@ -47,6 +47,7 @@ SCHEMA = pa.schema(
 LATEST_SCHEMA = pa.schema([pa.field("station", pa.string(), nullable=False), *SCHEMA])
 _MISSING = STATES.index("missing")
 _CHUNK = 131_072
+_HOUR = 3_600_000_000
 _MICRO = np.dtype("datetime64[us]")
 
 
@@ -103,6 +104,7 @@ class Series:
         self._rows = {row["station"]: row for row in self.index["stations"]}
         self._file = pa.ipc.open_file(pa.memory_map(str(folder / HOURS)))
         self._open: dict[str, Hours] = {}
+        self._at_hand: list[tuple[str, NDArray[np.int64], int, list[NDArray[np.float64]]]] | None = None
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -141,20 +143,33 @@ class Series:
         with pa.memory_map(str(self.folder / LATEST)) as source:
             return pa.ipc.open_file(source).read_all()
 
-    def snapshot(self, time: datetime) -> list[dict[str, Any]]:
-        """Every station at one hour; stations that say nothing of it are left out."""
-        wanted, found = instant(time), []
-        for station in self._rows:
-            every = self.hours(station)
-            at = int(np.searchsorted(every.time, wanted))
-            if at < len(every) and every.time[at] == wanted:
-                row: dict[str, Any] = {"station": station, "time": time.astimezone(UTC)}
-                for item in HOURLY_ITEMS:
-                    value = float(every.values[item][at])
-                    row[item] = None if value != value else value
-                    row[f"{item}_state"] = STATES[every.states[item][at]]
-                found.append(row)
-        return found
+    def snapshot(self, time: datetime) -> dict[str, list[Any]]:
+        """All stations at one hour, as columns `station` and the items (NaN: not usable).
+
+        Stations that say nothing of that hour are left out.
+        """
+        wanted = int(instant(time).astype(np.int64))
+        columns: dict[str, list[Any]] = {name: [] for name in ("station", *HOURLY_ITEMS)}
+        add = [column.append for column in columns.values()]
+        for station, times, first, arrays in self._clocks():
+            at = (wanted - first) // _HOUR  # where it is when no hour is missing before it
+            if not 0 <= at < len(times) or times[at] != wanted:
+                at = int(np.searchsorted(times, wanted))
+                if at >= len(times) or times[at] != wanted:
+                    continue
+            add[0](station)
+            for append, array in zip(add[1:], arrays, strict=True):
+                append(array[at])
+        return columns
+
+    def _clocks(self) -> list[tuple[str, NDArray[np.int64], int, list[NDArray[np.float64]]]]:
+        """Station, times [µs], first time and items of every station, found once."""
+        if self._at_hand is None:
+            self._at_hand = [
+                (s, every.time.view(np.int64), int(every.time.view(np.int64)[0]), list(every.values.values()))
+                for s, every in ((s, self.hours(s)) for s in self._rows)
+            ]
+        return self._at_hand
 
 
 def instant(time: datetime) -> np.datetime64:

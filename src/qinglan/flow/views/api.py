@@ -8,10 +8,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -20,7 +22,7 @@ from qinglan.core.errors import NotFound
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow import workspace as opened
 from qinglan.flow.run import WRITTEN
-from qinglan.flow.series import Series, open_series
+from qinglan.flow.series import Series, instant, open_series
 from qinglan.flow.views.result import Result, Row, Workspace
 
 #: Columns of the latest hour of a station that come from the hourly index.
@@ -90,39 +92,54 @@ def after(found: pa.Table, key: Sequence[str], last: Sequence[Any] | None) -> in
     return bisect_right(range(found.num_rows), tuple(last), key=key_of)
 
 
-def latest(workspace: Workspace, result: Result, time: datetime | None = None) -> list[Row]:
-    """The last hour of every station, or all stations at one hour, with the register's name and place.
+def latest(workspace: Workspace, result: Result, time: datetime | None = None) -> dict[str, list[Any]]:
+    """The last hour of every station, or all stations at one hour: columns, with the register's name and place.
 
-    The index is that of the run's last ten days; elsewhere its columns are None.
+    Where there is no usable value an item is NaN. The index is that of the run's last ten days, else None.
     """
     opened_series = series(workspace, result)
     if time is None:
-        states = [f"{item}_state" for item in HOURLY_ITEMS]
-        rows = opened_series.latest().drop_columns(states).to_pylist()
+        found = opened_series.latest()
+        columns: dict[str, list[Any]] = {
+            "station": found["station"].to_pylist(),
+            "time": found["time"].to_pylist(),
+        }
+        columns |= {item: found[item].to_pylist() for item in HOURLY_ITEMS}
     else:
-        rows = [{k: v for k, v in r.items() if not k.endswith("_state")} for r in opened_series.snapshot(time)]
-    register = {row["station"]: row for row in table(result, "stations").to_pylist()}
-    times = sorted({row["time"] for row in rows})
-    indexed = _indexed(result, times[0], times[-1]) if times else {}
-    for row in rows:
-        known = register.get(row["station"], {})
-        row |= {name: known.get(name) for name in ("name", "place", "lon", "lat")}
-        row |= dict.fromkeys(_INDEX) | indexed.get((row["station"], row["time"]), {})
-    return rows
+        shot = opened_series.snapshot(time)
+        columns = {"station": shot.pop("station"), "time": [time.astimezone(UTC)] * len(shot["pm10"]), **shot}
+    register = _register(str(result.folder / "stations.parquet"), result.stamp)
+    known = [register.get(station, {}) for station in columns["station"]]
+    columns |= {name: [row.get(name) for row in known] for name in ("name", "place", "lon", "lat")}
+    indexed = {t: _indexed(str(result.folder / "hourly_aqi.parquet"), result.stamp, t) for t in {*columns["time"]}}
+    rows = [indexed[t].get(s, {}) for s, t in zip(columns["station"], columns["time"], strict=True)]
+    return columns | {name: [row.get(name) for row in rows] for name in _INDEX}
 
 
-def _indexed(result: Result, first: datetime, last: datetime) -> dict[tuple[str, datetime], Row]:
-    """The hourly index of stations between two hours."""
-    if not result.has("hourly_aqi"):
+@lru_cache(maxsize=4)
+def _register(path: str, stamp: int) -> Mapping[str, Row]:
+    """The register by station; `stamp` only keys the cache."""
+    return {row["station"]: row for row in _table(path, stamp, WRITTEN["stations"]).to_pylist()}
+
+
+@lru_cache(maxsize=4)
+def _by_time(path: str, stamp: int) -> tuple[pa.Table, Any]:
+    """The hourly index of stations in the order of time, and its times as numpy."""
+    found = pq.read_table(path, columns=["station", "time", *_INDEX])
+    found = found.filter(pc.is_valid(found["station"])).sort_by("time").combine_chunks()
+    times = found["time"].cast(pa.timestamp("us", "UTC"), safe=False).to_numpy().astype("datetime64[us]")
+    return found, times
+
+
+@lru_cache(maxsize=512)
+def _indexed(path: str, stamp: int, time: datetime) -> Mapping[str, Row]:
+    """The index of every station at one hour."""
+    if not Path(path).exists():
         return {}
-    found = table(result, "hourly_aqi")
-    kind = found.schema.field("time").type
-    low, high = (pa.scalar(t, pa.timestamp("us", "UTC")).cast(kind) for t in (first, last))
-    found = found.filter(
-        pc.and_(pc.is_valid(found["station"]),
-                pc.and_(pc.greater_equal(found["time"], low), pc.less_equal(found["time"], high)))
-    )  # fmt: skip
-    return {(r["station"], r["time"]): {n: r[n] for n in _INDEX} for r in found.to_pylist()}
+    found, times = _by_time(path, stamp)
+    first, last = (int(np.searchsorted(times, instant(time), side)) for side in ("left", "right"))
+    part = found.slice(first, last - first).to_pylist()
+    return {row["station"]: {name: row[name] for name in _INDEX} for row in part}
 
 
 def flags(workspace: Workspace, station: str, first: date, last: date) -> pa.Table:

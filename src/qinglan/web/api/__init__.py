@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+
 from fastapi import FastAPI
+from starlette.routing import Mount
 
 from qinglan import __version__
 from qinglan.web.access import check_routes
@@ -25,4 +28,6 @@ def mount_api(app: FastAPI, site: Site, settings: ApiSettings | None = None) -> 
     problems.install(api)
     check_routes(api)
     answers = Answers()
-    app.mount(PREFIX, Door(api, site, answers, settings), name="api")
+    under = Mount(PREFIX, Door(api, site, answers, settings), name="api")
+    under.path_regex = re.compile(under.path_regex.pattern, re.DOTALL)  # a line break in an address is ours too
+    app.router.routes.append(under)

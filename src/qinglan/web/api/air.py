@@ -58,7 +58,7 @@ Paged = Annotated[Page, Depends(paging)]
 Code = Annotated[str | None, Query(description="Division code.", examples=["630100"], max_length=12)]
 First = Annotated[date | None, Query(description="First statistical day.", examples=["2025-01-01"])]
 Last = Annotated[date | None, Query(description="Last statistical day, included.", examples=["2025-12-31"])]
-Dust = Annotated[Literal["in", "out"], Query(description="Days of confirmed dust left in or out.")]
+Dust = Annotated[Literal["in", "out"] | None, Query(description="Days of confirmed dust left in or out.")]
 
 
 @router.get("/places", dependencies=MAY, responses=responses(listing(Place)))
@@ -82,7 +82,7 @@ async def stations(request: Request, run: Run, page: Paged, place: Code = None) 
 
 
 @router.get("/stations/latest", dependencies=MAY, responses=responses(listing(Latest)))
-def latest(
+async def latest(
     request: Request,
     run: Run,
     page: Paged,
@@ -94,11 +94,16 @@ def latest(
     ] = None,
 ) -> Response:  # fmt: skip
     """All stations at once: the last hour of each with its index, or one hour of all."""
-    if time is not None and time.tzinfo is None:
-        raise UsageError(f"time {time.isoformat()} has no time zone.", remedy="Write Z or +08:00 after it.")
-    rows = tables.latest(request.app.state.site.workspace, run, time)
-    kept = [row for row in rows if place in (None, row["place"])]
-    return rows_page(request, run, kept, "station", page)
+    columns = tables.latest(request.app.state.site.workspace, run, _instant("time", time))
+    if place is not None:
+        kept = [k for k, code in enumerate(columns["place"]) if code == place]
+        columns = {name: [values[k] for k in kept] for name, values in columns.items()}
+    few = len(columns["station"]) <= page.limit and not (page.cursor or page.fields)
+    if few and form_of(request, page.format) == "columns":
+        return Response(orjson.dumps({"run": run.run_id, "next": None, "columns": columns}, option=DUMP),
+                        media_type=JSON)  # fmt: skip
+    items = {item: pa.array(columns[item], pa.float64(), from_pandas=True) for item in HOURLY_ITEMS}
+    return table_page(request, run, pa.table(columns | items), ("station",), page)
 
 
 @router.get("/stations/{station}", dependencies=MAY, responses=responses(Station, tabular=False))
@@ -252,7 +257,7 @@ def evaluation(
     item: Annotated[
         str | None, Query(description="Daily item.", examples=["pm2_5", "mda8"], max_length=20)
     ] = None,
-    dust: Dust | None = None,
+    dust: Dust = None,
 ) -> Response:
     """Statistics of places and periods against the limits of GB 3095 (HJ 663)."""
     equal = {"period": _period(run, period), "place": place, "item": item, "dust": dust}
@@ -265,7 +270,7 @@ def ranking(
     run: Run,
     page: Paged,
     period: Label = None,
-    dust: Dust | None = None,
+    dust: Dust = None,
     field: Annotated[Literal["prefectures", "counties"] | None, Query(description="Who is ranked.")] = None,
 ) -> Response:
     """Places ranked by the composite index."""

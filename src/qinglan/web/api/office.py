@@ -13,7 +13,7 @@ from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.flow import views
 from qinglan.flow.views import api as tables
 from qinglan.web.access import needs
-from qinglan.web.api.answers import Page, cursor_of, dump, key_of, paging, table_page
+from qinglan.web.api.answers import Page, cursor_of, dump, following, key_of, paging, table_page
 from qinglan.web.api.door import run_of
 from qinglan.web.api.models import Flag, Row, listing
 from qinglan.web.api.operations import responses
@@ -47,7 +47,10 @@ def _records(
             if known and name not in known:
                 raise UnknownName("field", name, known)
         part = [{k: v for k, v in row.items() if k in asked} for row in part]
-    return dump({"run": run.run_id, "next": more, "items": part})
+    answer = dump({"run": run.run_id, "next": more, "items": part})
+    if more:
+        answer.headers["Link"] = f'<{following(request, more)}>; rel="next"'
+    return answer
 
 
 @router.get("/targets", tags=["plan"], dependencies=[needs("api.read")],
