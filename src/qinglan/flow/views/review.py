@@ -15,13 +15,14 @@ from qinglan.access.principal import within
 from qinglan.air.neighbours import nearest
 from qinglan.air.review import flag_runs
 from qinglan.core.clock import DAY_SHIFT, HOUR, Period, day_and_hour, from_day_and_hour
-from qinglan.core.errors import UsageError
+from qinglan.core.errors import NotFound, UsageError
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow import review as acts
 from qinglan.flow import workspace as opened
 from qinglan.flow.views.result import Row
 from qinglan.plan.rules import load_book
 from qinglan.store import decisions, review, stations
+from qinglan.store.files import Files
 
 Workspace = opened.Workspace
 STATUSES = ("open", "decided", "signed", "closed")
@@ -359,3 +360,27 @@ def locks(workspace: Workspace, place: str = "", month: str | None = None) -> li
 def register(workspace: Workspace) -> list[Row]:
     """The stations as they are registered now."""
     return stations.stations(workspace.registry)
+
+
+def hours(workspace: Workspace, station: str, day: date) -> list[Row]:
+    """A station's 24 hours as reported, each with `states` after control: ``{hour, values, states, load_id}``."""
+    reported = {r["hour"]: r for r in workspace.station_hours("hours", station, day)}
+    checked = {r["hour"]: r for r in workspace.station_hours("checked", station, day)}
+    nothing: Row = {}
+    return [
+        {
+            "hour": hour,
+            "values": {i: reported.get(hour, nothing).get(i) for i in HOURLY_ITEMS},
+            "states": {i: checked.get(hour, nothing).get(f"{i}_state") for i in HOURLY_ITEMS},
+            "load_id": reported.get(hour, nothing).get("load_id"),
+        }
+        for hour in range(1, 25)
+    ]
+
+
+def attachment(workspace: Workspace, number: int) -> bytes:
+    """The bytes handed in with a check; NotFound when there are none."""
+    found = next((r for r in review.checks(workspace.registry) if r["id"] == number), None)
+    if found is None or not found["attachment"]:
+        raise NotFound(f"check {number} has no attachment.")
+    return Files(workspace.home).open(found["attachment"])
