@@ -21,7 +21,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.access import Principal
-from qinglan.flow import views
+from qinglan.flow import public_bulletins, views
 from qinglan.flow.views import public as public_views
 from qinglan.web.access import needs, principal
 from qinglan.web.site import Site, environment, site
@@ -170,7 +170,8 @@ async def air(request: Request) -> Response:
     def make(here: Site, result: views.Result) -> dict[str, Any]:
         found = public_views.air(result)
         targets = [t for t in views.targets_of(result) if t["judged_by"] == "air"]
-        return {"air": found, "targets": targets, **_age(here, found["time"])}
+        issued = public_bulletins.issued(here.workspace, limit=3)
+        return {"air": found, "targets": targets, "bulletins": issued, **_age(here, found["time"])}
 
     return await answer(request, "public.html", make)
 
