@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from qinglan.core.batch import Reject
 from qinglan.core.errors import NotFound, StoreError, UnknownName, UsageError
 from qinglan.store import decisions, loads, runs, schema
-from qinglan.store.registry import Registry, events
+from qinglan.store.registry import Registry, events, verify_events
 from qinglan.store.stations import register_stations, station_lookup, stations
 
 #: The last revision of the chain.
@@ -72,6 +72,18 @@ def test_every_revision_can_be_undone_and_done_again(registry: Registry) -> None
         registry.migrate(newer)
         assert registry.revision() == newer
     test_revisions_make_exactly_the_declared_tables(registry)
+
+
+def test_revisions_keep_what_is_written(registry: Registry) -> None:
+    """An office's registry is not empty: rows that refer to one another survive the way back and forth."""
+    load_id = loads.begin_load(registry, "national_hourly", {}, who="t", at=AT)
+    aside = [Reject("bad_number", "pm10", "1", line=1, raw="1", rows=0)]
+    loads.checkpoint(registry, load_id, [loads.FileRecord("/x", "x", "f", 3, "r", loads.DONE, {}, "", aside)])
+    before = loads.rejects(registry), loads.load(registry, load_id)
+    registry.migrate("0002")
+    registry.migrate()
+    assert (loads.rejects(registry), loads.load(registry, load_id)) == before
+    assert verify_events(registry).holds
 
 
 def _open(place: Path | str) -> str | None:

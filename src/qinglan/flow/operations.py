@@ -27,9 +27,10 @@ import yaml
 from apscheduler.triggers.cron import CronTrigger
 
 from qinglan.core.errors import QinglanError, UnknownName, UsageError
+from qinglan.flow import accounts, views
 from qinglan.flow.backup import backup
 from qinglan.flow.run import run
-from qinglan.flow.workspace import Workspace
+from qinglan.flow.workspace import Workspace, open_workspace
 from qinglan.store import jobs as book
 from qinglan.store.registry import Row
 
@@ -293,6 +294,23 @@ def run_job(workspace: Workspace, name: str, *, who: str, clock: Callable[[], da
 ENOUGH = 512 * 1024**2
 
 
-def free_space(workspace: Workspace) -> int:
+def free_space(workspace: views.Workspace) -> int:
     """Free space on the home's disk [byte]."""
     return shutil.disk_usage(workspace.home).free
+
+
+def registry_answers(workspace: views.Workspace) -> bool:
+    """Whether the registry can be read; a bare folder of results has none to ask."""
+    if isinstance(workspace, Workspace):
+        workspace.registry.revision()
+    return True
+
+
+def last_runs(workspace: views.Workspace) -> dict[str, Row]:
+    """The newest run of each job; nothing for a bare folder of results."""
+    return book.last_runs(workspace.registry) if isinstance(workspace, Workspace) else {}
+
+
+def administered(home: Path) -> bool:
+    """Whether somebody can manage the accounts of a workspace."""
+    return accounts.has_administrator(open_workspace(home).registry)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 
-from qinglan import __version__
-from qinglan.core.errors import QinglanError
 from qinglan.flow import views
 from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
@@ -37,16 +35,6 @@ def targets_sheet(request: Request, site: Annotated[Site, Depends(site)], kind: 
         for t in views.targets_of(result)
     ]  # fmt: skip
     return site.sheet(request, f"targets-{result.run_id}", heads, rows, kind)
-
-
-@router.get("/healthz", dependencies=[needs("public.view")])
-def healthz(site: Annotated[Site, Depends(site)]) -> Response:
-    """Alive, and whether there is a run to show (503 when not)."""
-    try:
-        result = views.current(site.workspace)
-    except QinglanError as error:
-        return JSONResponse({"status": "no_run", "detail": str(error), "version": __version__}, status_code=503)
-    return JSONResponse({"status": "ok", "run": result.run_id, "version": __version__})
 
 
 @router.get("/favicon.ico", dependencies=[needs("public.view")], include_in_schema=False)

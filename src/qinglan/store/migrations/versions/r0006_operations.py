@@ -47,8 +47,8 @@ def upgrade() -> None:
         sa.Column("holder", sa.Text, nullable=False),
         sa.Column("until", Instant, nullable=False),
     )
-    with op.batch_alter_table("load_files") as table:
-        table.alter_column("size", existing_type=sa.Integer, type_=sa.BigInteger, existing_nullable=False)
+    if op.get_bind().dialect.name == "postgresql":
+        op.alter_column("load_files", "size", existing_type=sa.Integer, type_=sa.BigInteger)
 
 
 def downgrade() -> None:
