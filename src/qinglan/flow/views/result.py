@@ -82,6 +82,14 @@ class Result:
         sql = f"select * from read_parquet($path_) where {where} order by {order}"
         return [dict(row) for row in _query(path, self.stamp, sql, tuple(sorted(values.items())))]
 
+    def grouped(self, table: str, columns: str, by: str, where: str = "true", **values: Any) -> list[Row]:
+        """Aggregates of a table: SQL of the `columns` for each group of `by`, in the order of `by`."""
+        if not self.has(table):
+            return []
+        path = str(self.folder / f"{table}.parquet")
+        sql = f"select {by}, {columns} from read_parquet($path_) where {where} group by {by} order by {by}"
+        return [dict(row) for row in _query(path, self.stamp, sql, tuple(sorted(values.items())))]
+
 
 def current(workspace: Workspace) -> Result:
     """The run that the registry names as current; NoRun (with what to do) when there is none yet.

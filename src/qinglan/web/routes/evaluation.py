@@ -296,7 +296,7 @@ def compare_chart(
         rows = [r for r in found.rows if r["level"] != "county"]
         series = {sides[0]: [r["before"] for r in rows], sides[1]: [r["after"] for r in rows]}
         unit = words.unit(metric) if metric in DAILY_ITEMS else ""
-        return charts.answer(charts.bars(series, [words.place(r) for r in rows], unit=unit))
+        return charts.answer(charts.bars(series, [words.place(r) for r in rows], unit=unit, flat=True))
     rows = [r for r in found.rows if r["metric"] in DAILY_ITEMS and r["limit"]]
     series = {
         side: [None if r[k] is None else round(100 * r[k] / r["limit"], 1) for r in rows]
