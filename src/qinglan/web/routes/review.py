@@ -316,8 +316,8 @@ def _day(
     found = view.day_review(workspace, station, day)
     return site.page(
         request, "review_day.html", _result(site), status=422 if refused else 200, refused=refused,
-        done=_done(request), station=row, day=day, runs=runs, run=run, found=found, levels=acts.levels(), before=day - timedelta(days=1),
-        after=day + timedelta(days=1), decides=me.may("flag.decide", row["place"]),
+        done=_done(request), station=row, day=day, runs=runs, run=run, found=found, levels=acts.levels(),
+        before=day - timedelta(days=1), after=day + timedelta(days=1), decides=me.may("flag.decide", row["place"]),
         signs=[x for x in acts.LEVELS if me.may(f"review.{x}", row["place"]) and x not in found["signs"]],
         over=day < today(site.clock()), hours=view.hours(workspace, station, day),
     )  # fmt: skip
