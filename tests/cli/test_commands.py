@@ -37,10 +37,23 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "rules": (("rules", "--on", "2026-03-01"), "现行文本", "in-force", "HJ 633-2026"),
     "run": (("run",), "模拟数据", "SIMULATED DATA", "targets"),
     "plan check": (("plan", "check"), "✓", "✓", "qinghai-2024"),
+    "review queue": (("review", "queue"), "站点", "station", "counts"),
+    "disclosure": (("disclosure", "2025-01"), "按时", "in-time", "limits"),
     "plan status": (("plan", "status"), "任务", "Tasks", "tasks"),
 }
 #: Commands that write; each has a test of its own below or among the wrong inputs.
-ELSEWHERE = {"init", "ingest", "overrule", "trend", "serve", "plan report", "plan evidence"}
+ELSEWHERE = {
+    "review sign",
+    "review lock",
+    "review reopen",
+    "init",
+    "ingest",
+    "overrule",
+    "trend",
+    "serve",
+    "plan report",
+    "plan evidence",
+}
 
 
 def commands() -> Iterator[str]:

@@ -14,7 +14,14 @@ from rich.text import Text as Line
 from typer.core import TyperGroup
 
 from qinglan import __version__
-from qinglan.cli import account_commands, operation_commands, plan_commands, report_commands, verdicts
+from qinglan.cli import (
+    account_commands,
+    operation_commands,
+    plan_commands,
+    report_commands,
+    review_commands,
+    verdicts,
+)
 from qinglan.cli.output import Shell, options_of
 from qinglan.core.clock import Period, from_day_and_hour, today
 from qinglan.core.errors import QinglanError, UnknownName, UsageError
@@ -53,6 +60,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(plan_commands.app, name="plan")
+app.add_typer(review_commands.app, name="review")
+app.command()(review_commands.disclosure)
 app.add_typer(account_commands.app, name="user")
 app.add_typer(account_commands.log_app, name="audit-log")
 app.add_typer(report_commands.app, name="report")

@@ -25,6 +25,7 @@ from qinglan.flow import air_results, dust, quality
 from qinglan.flow.air_results import AirTables, Options
 from qinglan.flow.measure import Basis, Evaluated
 from qinglan.flow.outlook import outlook
+from qinglan.flow.review import final_months
 from qinglan.flow.series import build as build_series
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.judge import Measured, Reported, judge_targets
@@ -266,6 +267,7 @@ def _content(
             state: sum(e["status"] == state for e in events) for state in ("proposed", "confirmed", "rejected")
         },
         "control": quality.control(workspace, rules.control).as_dict(),
+        "review": {"final_months": final_months(workspace)},
     }
 
 
@@ -284,6 +286,7 @@ def _inputs(workspace: Workspace, plan: Plan, as_of: date) -> dict[str, str]:
     return {
         **{f"lake/{n}": workspace.lake.fingerprint(n) for n in ("hours", "city_days", "checked")},
         "plan": plan.hash,
+        "final_months": fingerprint(final_months(workspace)),
         **{name: fingerprint(sorted(fingerprint(row) for row in rows)) for name, rows in rest.items()},
     }
 

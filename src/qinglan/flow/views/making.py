@@ -6,8 +6,10 @@ from datetime import date
 from typing import Any
 
 from qinglan.core.errors import NotFound, UnknownName, UsageError
+from qinglan.flow import workspace as opened
 from qinglan.flow.views.places import pick_period, prefectures
 from qinglan.flow.views.result import DUST, Result, Row, Workspace
+from qinglan.flow.views.review import day_review
 
 
 def target_places(result: Result, found: Row) -> list[Row]:
@@ -34,7 +36,8 @@ def day_making(result: Result, code: str, day: date) -> dict[str, Any]:
 
 
 def hours_making(workspace: Workspace, result: Result, station: str, day: date) -> dict[str, Any]:
-    """A station's day down to its hours: as reported, after control with states, the flags, and the day made."""
+    """A station's day down to its hours: as reported, after control with states, the flags, the day made, and
+    `review`: who signed it and what people decided (None where there is no registry)."""
     reported = {row["hour"]: row for row in workspace.station_hours("hours", station, day)}
     checked = {row["hour"]: row for row in workspace.station_hours("checked", station, day)}
     made = result.rows("station_days", "station = $station and day = $day", station=station, day=day)
@@ -43,6 +46,7 @@ def hours_making(workspace: Workspace, result: Result, station: str, day: date) 
         "flags": workspace.station_hours("flags", station, day),
         "day": made[0] if made else None,
         "known": bool(reported or checked),
+        "review": day_review(workspace, station, day) if isinstance(workspace, opened.Workspace) else None,
     }
 
 
