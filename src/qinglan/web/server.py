@@ -1,44 +1,151 @@
-"""Serving the console on this machine."""
+"""Serving the console: one process or several workers, the scheduler beside them, and a calm end."""
 
 from __future__ import annotations
 
-import ipaddress
-import socket
+import json
+import multiprocessing
+import os
+import signal
+import tempfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import uvicorn
+from fastapi import FastAPI
 
 from qinglan.core.errors import UsageError
+from qinglan.flow.operations import administered
+from qinglan.flow.scheduler import serve_jobs
 from qinglan.web.app import create_app
+from qinglan.web.binding import Binding, check_binding
+from qinglan.web.observe import SHARED, configure_logs
+
+#: More workers than this on one machine is a slip of the finger.
+MOST_WORKERS = 64
+#: Carries what a worker must know into its process.
+_TOLD = "QINGLAN_SERVING"
 
 
-def loopback(host: str) -> bool:
-    """Whether a host name or address means this machine only.
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """How to serve.
 
-    >>> loopback("127.0.0.1"), loopback("::1"), loopback("0.0.0.0"), loopback("10.1.2.3")
-    (True, True, False, False)
+    workers : processes that answer requests. jobs : also do scheduled jobs, in a process of their own.
+    grace : seconds that running requests get to end after the word to stop. log_json : JSON lines, one a request.
     """
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
-    try:
-        found = {info[4][0] for info in socket.getaddrinfo(host, None)}
-    except OSError:
-        return False
-    return bool(found) and all(ipaddress.ip_address(str(address)).is_loopback for address in found)
+
+    workers: int = 1
+    jobs: bool = True
+    grace: int = 30
+    log_json: bool = False
 
 
-def serve(home: Path, host: str = "127.0.0.1", port: int = 8000, *, log_level: str = "warning") -> None:
-    """Serve the console of a workspace until interrupted.
+def serve(
+    home: Path,
+    host: str = "127.0.0.1",
+    port: int = 8000,
+    *,
+    how: Serving | None = None,
+    certfile: str = "",
+    keyfile: str = "",
+    behind_proxy: tuple[str, ...] = (),
+    host_names: tuple[str, ...] = (),
+) -> None:
+    """Serve the console of a workspace until interrupted (SIGINT or SIGTERM), then end what is running.
 
-    This version knows no accounts, so it refuses any host that another machine can reach (UsageError).
+    Raises UsageError for a place to listen that is not safe, or a number of workers that is not sensible.
     """
-    if not loopback(host):
-        raise UsageError(
-            f"host {host!r} can be reached from other machines, and this version has no accounts.",
-            remedy="Serve on 127.0.0.1 and let people reach it through an SSH tunnel.",
-        )
-    if not 0 < port < 65536:
-        raise UsageError(f"port {port} is not in 1..65535.")
-    uvicorn.run(create_app(home), host=host, port=port, log_level=log_level, server_header=False)
+    how = how or Serving()
+    if not 1 <= how.workers <= MOST_WORKERS:
+        raise UsageError(f"{how.workers} workers is not in 1..{MOST_WORKERS}.", remedy="Take one for each core.")
+    check = partial(
+        check_binding,
+        host,
+        port,
+        certfile=certfile,
+        keyfile=keyfile,
+        behind_proxy=behind_proxy,
+        host_names=host_names,
+    )
+    binding = check(administrator=True)
+    if not binding.local:  # only now is the workspace asked
+        binding = check(administrator=administered(home))
+    configure_logs(as_json=how.log_json)
+    if threading.current_thread() is threading.main_thread():
+        # uvicorn answers the signal first and then hands it on to us: nothing more is to be done
+        signal.signal(signal.SIGTERM, lambda _number, _frame: None)
+    with ExitStack() as stack:
+        if how.workers > 1:
+            stack.enter_context(_shared_measurements())
+        if how.jobs:
+            stack.enter_context(_scheduler(home))
+        _run(home, binding, how)
+
+
+def _run(home: Path, binding: Binding, how: Serving) -> None:
+    options: dict[str, Any] = {
+        "factory": True,
+        "log_config": None,
+        "access_log": False,
+        "timeout_graceful_shutdown": how.grace,
+        **binding.server_options(),
+    }
+    told = {"home": str(home), "hosts": binding.names, "local": binding.local, "log_json": how.log_json}
+    if how.workers == 1:
+        uvicorn.run(partial(application, told), **options)
+        return
+    os.environ[_TOLD] = json.dumps(told)
+    try:
+        uvicorn.run("qinglan.web.server:worker", workers=how.workers, **options)
+    finally:
+        os.environ.pop(_TOLD, None)
+
+
+def application(told: Mapping[str, Any]) -> FastAPI:
+    """The application of one process."""
+    configure_logs(as_json=told["log_json"])
+    return create_app(told["home"], hosts=tuple(told["hosts"]), local=told["local"])
+
+
+def worker() -> FastAPI:
+    """The application of a worker, which ends with the server that started it, however that ended."""
+    parent = multiprocessing.parent_process()
+
+    def follow() -> None:
+        if parent is not None:
+            parent.join()
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=follow, name="follow-parent", daemon=True).start()
+    return application(json.loads(os.environ[_TOLD]))
+
+
+@contextmanager
+def _shared_measurements() -> Iterator[None]:
+    """A folder in which all workers count together."""
+    with tempfile.TemporaryDirectory(prefix="qinglan-metrics-") as folder:
+        os.environ[SHARED] = folder
+        try:
+            yield
+        finally:
+            os.environ.pop(SHARED, None)
+
+
+@contextmanager
+def _scheduler(home: Path) -> Iterator[None]:
+    """The scheduler's process; the pipe tells it when we end."""
+    context = multiprocessing.get_context("spawn")
+    theirs, ours = context.Pipe(duplex=False)
+    process = context.Process(target=serve_jobs, args=(home, theirs), name="qinglan-jobs", daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield
+    finally:
+        ours.close()
+        process.join()
