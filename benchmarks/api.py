@@ -143,10 +143,11 @@ def ours(home: Path) -> Iterator[Served]:
         yield Served("Qinglan, one process", port, pid, day, snapshot, year)
 
 
-#: One worker of uvicorn with its usual loop and parser.
+#: One worker of uvicorn with its usual loop and parser; no log of requests on either side.
 SERVE = """
-import sys, uvicorn
+import logging, structlog, sys, uvicorn
 from pathlib import Path
+structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
 from qinglan.web import create_app
 uvicorn.run(create_app(Path(sys.argv[1])), host="127.0.0.1", port=int(sys.argv[2]), log_level="warning",
             access_log=False)
@@ -192,7 +193,8 @@ uvicorn.run(Datasette(immutables=[sys.argv[1]], settings=settings).app(), host="
 @contextmanager
 def running(command: Sequence[str], port: int, environment: dict[str, str]) -> Iterator[int]:
     """A server in a process of its own while it is asked; its process id."""
-    server = subprocess.Popen(command, env={**os.environ, **environment})
+    quiet = subprocess.DEVNULL
+    server = subprocess.Popen(command, env={**os.environ, **environment}, stdout=quiet, stderr=quiet)
     try:
         give_up = time.monotonic() + 60
         while True:

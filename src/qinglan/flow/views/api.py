@@ -22,7 +22,7 @@ from qinglan.core.errors import NotFound
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow import workspace as opened
 from qinglan.flow.run import WRITTEN
-from qinglan.flow.series import Series, instant, open_series
+from qinglan.flow.series import FOLDER, INDEX, Series, instant, open_series
 from qinglan.flow.views.result import Result, Row, Workspace
 
 #: Columns of the latest hour of a station that come from the hourly index.
@@ -32,6 +32,11 @@ _INDEX = ("edition", "aqi", "level", "primary_pollutant", "aqi_state")
 def series(workspace: Workspace, result: Result) -> Series:
     """The hours of a run's stations; NotFound when there are none."""
     return open_series(workspace, result.folder)
+
+
+def ready(result: Result) -> bool:
+    """Whether the series of a run lie there and need not be made first."""
+    return (result.folder / FOLDER / INDEX).is_file()
 
 
 def table(result: Result, name: str) -> pa.Table:

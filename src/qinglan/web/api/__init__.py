@@ -28,6 +28,6 @@ def mount_api(app: FastAPI, site: Site, settings: ApiSettings | None = None) -> 
     problems.install(api)
     check_routes(api)
     answers = Answers()
-    under = Mount(PREFIX, Door(api, site, answers, settings), name="api")
+    under = Mount(PREFIX, Door(api, PREFIX, site, answers, settings), name="api")
     under.path_regex = re.compile(under.path_regex.pattern, re.DOTALL)  # a line break in an address is ours too
     app.router.routes.append(under)

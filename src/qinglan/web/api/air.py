@@ -9,13 +9,14 @@ import numpy as np
 import orjson
 import pyarrow as pa
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
 from qinglan.core.errors import UnknownName, UsageError
 from qinglan.core.names import HOURLY_ITEMS, QUANTITIES, STATES
 from qinglan.flow import views
 from qinglan.flow.run import WRITTEN
-from qinglan.flow.series import Hours
+from qinglan.flow.series import Hours, Series
 from qinglan.flow.views import api as tables
 from qinglan.web.access import needs
 from qinglan.web.api.answers import (
@@ -33,9 +34,9 @@ from qinglan.web.api.answers import (
     key_of,
     paging,
     rows_page,
+    run_of,
     table_page,
 )
-from qinglan.web.api.door import run_of
 from qinglan.web.api.models import (
     Evaluation,
     Hour,
@@ -94,16 +95,23 @@ async def latest(
     ] = None,
 ) -> Response:  # fmt: skip
     """All stations at once: the last hour of each with its index, or one hour of all."""
-    columns = tables.latest(request.app.state.site.workspace, run, _instant("time", time))
+    workspace = request.app.state.site.workspace
+    await run_in_threadpool(tables.series, workspace, run)  # may have to be made first
+    columns = tables.latest(workspace, run, _instant("time", time))
     if place is not None:
         kept = [k for k, code in enumerate(columns["place"]) if code == place]
         columns = {name: [values[k] for k in kept] for name, values in columns.items()}
     few = len(columns["station"]) <= page.limit and not (page.cursor or page.fields)
     if few and form_of(request, page.format) == "columns":
-        return Response(orjson.dumps({"run": run.run_id, "next": None, "columns": columns}, option=DUMP),
-                        media_type=JSON)  # fmt: skip
+        return latest_columns(run, columns)
     items = {item: pa.array(columns[item], pa.float64(), from_pandas=True) for item in HOURLY_ITEMS}
     return table_page(request, run, pa.table(columns | items), ("station",), page)
+
+
+def latest_columns(run: views.Result, columns: dict[str, list[Any]]) -> Response:
+    """All stations at once as columns; NaN becomes null on the way."""
+    body = {"run": run.run_id, "next": None, "columns": columns}
+    return Response(orjson.dumps(body, option=DUMP), media_type=JSON)
 
 
 @router.get("/stations/{station}", dependencies=MAY, responses=responses(Station, tabular=False))
@@ -116,7 +124,7 @@ async def station(request: Request, run: Run, station: str) -> Response:
     return dump({"run": run.run_id, **found[0]})
 
 
-def _items(asked: str | None) -> list[str]:
+def items_of(asked: str | None) -> list[str]:
     names = [name.strip() for name in asked.split(",") if name.strip()] if asked else list(HOURLY_ITEMS)
     for name in names:
         if name not in HOURLY_ITEMS:
@@ -152,9 +160,11 @@ async def hours(
     format: FormatOf = None,  # noqa: A002
 ) -> Response:  # fmt: skip
     """Hours of a station after quality control and human decisions; read from memory, whatever the span."""
-    wanted = _items(items)
-    series = tables.series(request.app.state.site.workspace, run)
+    wanted = items_of(items)
+    series = await run_in_threadpool(tables.series, request.app.state.site.workspace, run)
     start, end = _instant("start", start), _instant("end", end)
+    if form_of(request, format) == "columns" and not (states or cursor):
+        return hours_columns(request, run, series, station, (start, end), wanted, limit)
     found = series.between(station, start, end) if start or end else series.last(station, 24)
     if cursor is not None:
         found = found.part(int(np.searchsorted(found.time, _time_of(cursor), "right")), len(found))
@@ -168,6 +178,22 @@ async def hours(
     if form == "rows":
         table = table.drop_columns(["station"])
     return formed(request, table, form, more, run=run.run_id, station=station, units=units)
+
+
+def hours_columns(
+    request: Request,
+    run: views.Result,
+    series: Series,
+    station: str,
+    span: tuple[datetime | None, datetime | None],
+    items: list[str],
+    limit: int,
+) -> Response:
+    """The first page of a station's hours as columns, without states."""
+    found = series.between(station, *span) if any(span) else series.last(station, 24)
+    more = cursor_of([found.time[limit - 1]]) if len(found) > limit else None
+    units = {item: QUANTITIES[item].unit for item in items}
+    return _columns(request, run, found.part(0, limit), items, False, more, units)
 
 
 def _time_of(cursor: str) -> np.datetime64:

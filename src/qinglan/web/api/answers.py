@@ -23,6 +23,7 @@ from qinglan.core.errors import UnknownName, UsageError
 from qinglan.flow import views
 from qinglan.flow.views import api as tables
 from qinglan.web.api.problems import NotAcceptable
+from qinglan.web.site import Site
 
 Form = Literal["rows", "columns", "csv", "parquet"]
 JSON = "application/json"
@@ -51,6 +52,14 @@ FormatOf = Annotated[
         description="`rows` or `columns` of JSON, `csv` or `parquet`; by default what Accept asks, else `rows`."
     ),
 ]
+
+
+def run_of(request: Request) -> views.Result:
+    """The current run; the answer may be kept for all who may see it."""
+    site: Site = request.app.state.site
+    result = views.current(site.workspace)
+    request.scope["qinglan.pure"] = True
+    return result
 
 
 @dataclass(frozen=True, slots=True)

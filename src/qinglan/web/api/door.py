@@ -16,7 +16,6 @@ from limits import parse
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
-from starlette.requests import Request
 from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -24,6 +23,7 @@ from qinglan import __version__
 from qinglan.access import PUBLIC, Principal
 from qinglan.core.errors import QinglanError
 from qinglan.flow import views
+from qinglan.web.api.lane import quick
 from qinglan.web.api.problems import problem
 from qinglan.web.cache import Answers, Kept
 from qinglan.web.site import Site
@@ -50,19 +50,11 @@ class ApiSettings:
     origins: tuple[str, ...] = field(default_factory=_origins)
 
 
-def run_of(request: Request) -> views.Result:
-    """The current run; the answer may be kept for all who may see it."""
-    site: Site = request.app.state.site
-    result = views.current(site.workspace)
-    request.scope["qinglan.pure"] = True
-    return result
-
-
 class Door:
     """Wraps the API's application."""
 
-    def __init__(self, app: ASGIApp, site: Site, answers: Answers, settings: ApiSettings) -> None:
-        self.app, self.site, self.answers, self.settings = app, site, answers, settings
+    def __init__(self, app: ASGIApp, prefix: str, site: Site, answers: Answers, settings: ApiSettings) -> None:
+        self.app, self.prefix, self.site, self.answers, self.settings = app, prefix, site, answers, settings
         self.limit = parse(settings.rate) if settings.rate else None
         self.limiter = FixedWindowRateLimiter(MemoryStorage())
 
@@ -102,6 +94,12 @@ class Door:
             if kept is not None:
                 headers, body = kept.sent(asked.get("accept-encoding", ""))
                 await _send(send, 200, headers + extra, body)
+                return
+            found = quick(scope, self.prefix, me, self.site)
+            if found is not None:
+                scope["qinglan.pure"] = True
+                start = {"status": 200, "headers": found.raw_headers}
+                await self._answered(scope, send, key, extra, start, bytes(found.body))
                 return
         await self._fresh(scope, receive, send, key, extra)
 

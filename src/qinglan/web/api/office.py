@@ -13,8 +13,7 @@ from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.flow import views
 from qinglan.flow.views import api as tables
 from qinglan.web.access import needs
-from qinglan.web.api.answers import Page, cursor_of, dump, following, key_of, paging, table_page
-from qinglan.web.api.door import run_of
+from qinglan.web.api.answers import Page, cursor_of, dump, following, key_of, paging, run_of, table_page
 from qinglan.web.api.models import Flag, Row, listing
 from qinglan.web.api.operations import responses
 from qinglan.web.site import Site
