@@ -172,7 +172,7 @@ def week_map(words: Text, made: Means, unit: str, decimals: int = 1) -> Option:
     """Hours across, weekdays down."""
     values = clean(made.mean, decimals)
     cells = [[k % 24, k // 24, value] for k, value in enumerate(values) if value is not None]
-    days = [words(f"weekday.{n}") for n in range(7)]
+    days = [words(f"weekday.long.{n}") for n in range(7)]
     return charts.heatmap(cells, [str(h) for h in range(1, 25)], days, unit=unit)
 
 

@@ -321,8 +321,7 @@ def _days(first: date, last: date) -> list[date]:
 
 
 def _means_chart(asked: Asked, name: str) -> Option:
-    short = [asked.words(f"weekday.{n}") for n in range(7)] if name == "weekday" else None
-    names = short or panel_names(asked.words, name)
+    names = panel_names(asked.words, name)
     return series_charts.means_line(asked.words, names, _panel(asked, name), asked.unit)
 
 
