@@ -73,7 +73,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Office:
             station=["1480A", "9999A"], name=["市环境监测站", '=cmd|"x"'], place=["630100"] * 2,
             county=["630104", None], kind=["ambient"] * 2, lon=[101.748, None], lat=[36.6428, None],
             altitude=[2260.0, None], control_point=[False, True], valid_from=[date(2013, 1, 1), None],
-            valid_to=pl.Series([None, None], dtype=pl.Date),
+            valid_to=pl.Series([None, None], dtype=pl.Date), aliases=[["x"], []],
         ),
         "summary": table(place=["630100", "630200"], period=["2025"] * 2, dust=["in"] * 2, good_days=[1, 2]),
     }  # fmt: skip
@@ -243,7 +243,8 @@ def test_a_folder_that_holds_something_is_refused(office: Office, tmp_path: Path
         open_data.export(office, tmp_path)
 
 
-def test_an_unknown_column_is_a_fault() -> None:
-    """A table that gains a column must gain its meaning."""
+def test_what_is_not_explained_is_not_handed_out(package: Path) -> None:
+    """The register's aliases are for loading only, and the dictionary does not know them."""
+    assert "aliases" not in pl.read_parquet(package / "stations.parquet").columns
     with pytest.raises(UnknownName):
         open_data.column("secret")

@@ -65,6 +65,8 @@ app.command()(review_commands.disclosure)
 app.add_typer(account_commands.app, name="user")
 app.add_typer(account_commands.log_app, name="audit-log")
 app.add_typer(report_commands.app, name="report")
+app.add_typer(complaint_commands.app, name="complaints")
+app.command("open-data")(complaint_commands.open_data)
 
 Paths = Annotated[list[Path], typer.Argument(help="文件、文件夹或压缩包 / files, folders or zip archives")]
 Settings = Annotated[

@@ -129,7 +129,7 @@ def _there(result: views.Result, table: str) -> bool:
 
 
 def frame(result: views.Result, table: str, year: int | None = None, place: str | None = None) -> pl.DataFrame:
-    """A table of open data.
+    """A table of open data: the columns that the dictionary explains; what is not explained is not handed out.
 
     year : only for tables that come by year. place : only that place's rows.
     """
@@ -152,7 +152,8 @@ def frame(result: views.Result, table: str, year: int | None = None, place: str 
             raise NotFound(f"table {table} has no places.")
         made = made.filter(pl.col("place") == place)
     key = [name for name in dictionary()["tables"][table]["key"] if name in made.columns]
-    return made.select([*key, *(c for c in made.columns if c not in key)]).sort(key, nulls_last=True)
+    told = [c for c in made.columns if c in QUANTITIES or c in dictionary()["columns"]]
+    return made.select([*key, *(c for c in told if c not in key)]).sort(key, nulls_last=True)
 
 
 def _frame(rows: list[Row], names: tuple[str, ...]) -> pl.DataFrame:

@@ -169,7 +169,7 @@ async def air(request: Request) -> Response:
 
     def make(here: Site, result: views.Result) -> dict[str, Any]:
         found = public_views.air(result)
-        targets = [t for t in views.targets_of(result) if t["judged_by"] == "air"]
+        targets = views.board(result)["groups"]["air"]
         issued = public_bulletins.issued(here.workspace, limit=3)
         return {"air": found, "targets": targets, "bulletins": issued, **_age(here, found["time"])}
 
