@@ -197,7 +197,8 @@ def hidden(text: str, name: str) -> str:
 def send(sender: TestClient, photo: bytes | None = None, **changed: str):
     page = sender.get("/public/report").text
     form = {"category": "smoke", "place": "630100", "spot": "长江路1号", "text": "冒黑烟 <b>",
-            "contact": "13900000000", "csrf": hidden(page, "csrf"), "once": hidden(page, "once")} | changed  # fmt: skip
+            "contact": "13900000000", "csrf": hidden(page, "csrf"), "once": hidden(page, "once")}  # fmt: skip
+    form |= changed
     files = (
         {"photo": ("IMG.jpg", photo, "image/jpeg")} if photo else {"photo": ("", b"", "application/octet-stream")}
     )

@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 from qinglan import __version__
 from qinglan.cli import (
     account_commands,
+    complaint_commands,
     operation_commands,
     plan_commands,
     report_commands,
