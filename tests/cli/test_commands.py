@@ -53,6 +53,8 @@ ELSEWHERE = {
     "serve",
     "plan report",
     "plan evidence",
+    *("backup", "restore", "registry migrate"),
+    *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
 }
 
 
