@@ -143,7 +143,7 @@ def free_port() -> int:
         return int(found.getsockname()[1])
 
 
-def wait_for(found: Callable[[], Any], seconds: float = 60) -> None:
+def wait_for(found: Callable[[], Any], seconds: float = 150) -> None:
     give_up = time.monotonic() + seconds
     while not found():
         assert time.monotonic() < give_up

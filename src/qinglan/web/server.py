@@ -27,6 +27,8 @@ from qinglan.web.observe import SHARED, configure_logs
 
 #: More workers than this on one machine is a slip of the finger.
 MOST_WORKERS = 64
+#: Seconds after which a worker that does not answer its parent is replaced: a busy machine is not a dead one.
+_SILENT = 60
 #: Carries what a worker must know into its process.
 _TOLD = "QINGLAN_SERVING"
 
@@ -93,6 +95,7 @@ def _run(home: Path, binding: Binding, how: Serving) -> None:
         "log_config": None,
         "access_log": False,
         "timeout_graceful_shutdown": how.grace,
+        "timeout_worker_healthcheck": _SILENT,
         **binding.server_options(),
     }
     told = {"home": str(home), "hosts": binding.names, "local": binding.local, "log_json": how.log_json}
