@@ -18,9 +18,11 @@ import pyarrow.parquet as pq
 import pytest
 from starlette.testclient import TestClient
 
-from qinglan.access import DEMO
+from qinglan.access import DEMO, Grant, Principal
 from qinglan.core.clock import Period, from_day_and_hour
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
+from qinglan.flow.workspace import init
+from qinglan.store import runs
 from qinglan.web import create_app
 
 RUN_ID = "0f3a9c51d2e84b67"
@@ -486,6 +488,45 @@ def client(home: Path) -> TestClient:
     """A client of the console over the fabricated run."""
     app = create_app(Stub(home), clock=lambda: NOW, identify=lambda request: DEMO)
     return TestClient(app, base_url="http://127.0.0.1")
+
+
+#: People of the tests by name; a request says who asks in the header ``x-who`` (nobody: the demo visitor).
+PEOPLE = {
+    "province": Principal("u-province", "Province", (Grant("province", place="630000"),), via="session"),
+    "energy": Principal("u-energy", "Energy", (Grant("department", department="energy"),), via="session"),
+    "health": Principal("u-health", "Health", (Grant("department", department="health"),), via="session"),
+    "xining": Principal("u-xining", "Xining", (Grant("prefecture", place="630100"),), via="session"),
+}
+#: A task of the plan pack qinghai-2024 that one document proves: `ecology` leads it, `energy` supports it.
+TASK = "a11-heating-plan"
+
+
+@pytest.fixture(scope="session")
+def office_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real workspace whose current run is the fabricated one, with one task of the real plan."""
+    path = tmp_path_factory.mktemp("office") / "home"
+    stations = [{"station": s, "name": n, "place": p} for s, n, p in STATIONS]
+    workspace = init(path, stations=stations, who="tests")
+    folder = fabricate(path)
+    said = json.loads((folder / "verdict.json").read_text("utf-8"))
+    named = next(a for a in said["articles"] if a["number"] == 11)["tasks"][0]
+    nothing = dict.fromkeys(("on", "ref", "source", "by"))
+    named |= {
+        "id": TASK, "lead": ["ecology"], "supporting": ["energy"], "places": ["630000"], "local": True,
+        "evidence": [{"type": "document", "id": "plan", "state": "missing", **nothing}],
+    }  # fmt: skip
+    (folder / "verdict.json").write_text(json.dumps(said, ensure_ascii=False), "utf-8")
+    runs.record_run(workspace.registry, RUN_ID, "run", said["run"], who="tests", at=NOW)
+    return path
+
+
+@pytest.fixture(scope="session")
+def office(office_home: Path) -> TestClient:
+    """A client of the console over :func:`office_home`."""
+    app = create_app(
+        office_home, clock=lambda: NOW, identify=lambda r: PEOPLE.get(r.headers.get("x-who", ""), DEMO)
+    )
+    return TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
 
 
 if __name__ == "__main__":

@@ -98,6 +98,11 @@ def assess_any(result: Result, period: Period, edition: str = IN_FORCE, chosen: 
     return _made(str(result.folder), result.stamp, period, edition, chosen)
 
 
+def nothing(period: Period) -> Assessed:
+    """A period of which there are no days: empty tables."""
+    return Assessed(period, dict.fromkeys(TABLES, ()), (), on_demand=True)
+
+
 def span(result: Result) -> tuple[date, date]:
     """First and last day of the run's places."""
     rows = result.rows("place_days", "true qualify day = min(day) over () or day = max(day) over ()", "day")

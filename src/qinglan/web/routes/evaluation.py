@@ -230,7 +230,9 @@ def _compare(result: views.Result, ask: Asked, against: str, metric: str, place:
     if place and other:
         rows = evaluations.compare_one(now, now, place, other, ask.dust)
         return Comparison("places", ask.period, metric, place, other, rows)
-    before = ask.on(result, then)
+    # The year before, which nobody asked for by name, may lie before all data: then its side stays empty.
+    empty = not against and then.end < evaluate_any.span(result)[0]
+    before = evaluate_any.nothing(then) if empty else ask.on(result, then)
     if place:
         return Comparison(
             "place", then, metric, place, "", evaluations.compare_one(now, before, place, place, ask.dust)
