@@ -62,6 +62,12 @@ class Writer:
         """A concentration as printed."""
         return NOTHING if value is None else shown(value, self.bulletin.decimals[item])
 
+    def unit(self, unit: str) -> str:
+        """A target's unit behind its number, in this language."""
+        if unit == "%":
+            return unit
+        return f" {texts(self.language).get(f'unit.{unit}', unit)}"
+
     def level(self, number: int | None) -> str:
         """The name of a level."""
         found = [x for x in self.bulletin.levels if x["level"] == number]

@@ -68,7 +68,10 @@ def overall(w: Writer) -> list[Block]:
     if not w.bulletin.total("valid_days"):
         return [Text(w.say("overall.nothing", period=w.period))]
     glue = " " if w.language == "en" else ""
-    return [Text(glue.join(part)) for part in (_days_said(w), _values_said(w), _change_said(w)) if part]
+    parts = [_days_said(w)]
+    if w.bulletin.kind != "weekly":  # a week is counted, not averaged
+        parts += [_values_said(w), _change_said(w)]
+    return [Text(glue.join(part)) for part in parts if part]
 
 
 def _days_said(w: Writer) -> list[str]:
@@ -354,7 +357,7 @@ def targets(w: Writer) -> list[Block]:
         return [Text(w.say("targets.none"))]
     cells = []
     for t in b.targets:
-        unit = f" {t.unit}" if t.unit not in ("%",) else t.unit
+        unit = w.unit(t.unit)
         sign = {">=": "≥", "<=": "≤", "=": "="}.get(t.comparison, t.comparison + " ")
         goal = NOTHING if t.limit is None else f"{sign}{t.limit:g}{unit}"
         value = NOTHING if t.shown is None else f"{t.shown}{unit}"
