@@ -195,7 +195,7 @@ def wind(workspace: Workspace, result: Result, code: str, hours: Grid) -> Wind |
     if not isinstance(workspace, opened.Workspace):
         return None
     for other, distance in _weather_near(workspace, result, code):
-        time, direction, speed = _weather(workspace, workspace.lake.fingerprint("weather"), other)
+        time, direction, speed = _weather(workspace, result.key, other)
         at = np.searchsorted(time, hours.time)
         there = at < len(time)
         there[there] = time[at[there]] == hours.time[there]
@@ -208,7 +208,7 @@ def wind(workspace: Workspace, result: Result, code: str, hours: Grid) -> Wind |
 
 def _weather_near(workspace: opened.Workspace, result: Result, code: str) -> list[tuple[str, float]]:
     """Stations with weather, nearest first, with their distance [km]."""
-    having = _weather_stations(workspace, workspace.lake.fingerprint("weather"))
+    having = _weather_stations(workspace, result.key)
     known = {row["station"]: row for row in making.stations(result)}
     near = [(name, distance(known[code], known[name])) for name in having if name in known]
     return sorted(((n, d) for n, d in near if d <= WEATHER_WITHIN), key=lambda each: each[1])
