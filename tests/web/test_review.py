@@ -159,7 +159,7 @@ def test_nobody_acts_beyond_his_role_or_place(look: Any, who: str, path: str, da
 
 
 def test_a_refusal_says_who_did_what(look: Any) -> None:
-    said = look("zhao", "/review/sign", sign("operator"))
+    said = look("zhao", "/review/sign?lang=zh", sign("operator"))
     assert said.status_code == 422
     assert "这些小时由 zhao 装入" in said.text
     said = look("sun", "/review/sign?lang=en", sign("prefecture"))

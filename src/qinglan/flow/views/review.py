@@ -218,8 +218,10 @@ def plot(
 
     margin : hours on either side.
     """
+    day = day_and_hour(last)[0]
     rows = stations.stations(workspace.registry)
     home = next((r for r in rows if r["station"] == station), None)
+    rows = [r for r in rows if (r["valid_from"] or day) <= day <= (r["valid_to"] or day) or r is home]
     near: list[str] = []
     if home is not None:
         near = [r["station"] for r in rows if r["place"] == home["place"] and r["station"] != station]
@@ -227,7 +229,7 @@ def plot(
             positions = {
                 r["station"]: (r["lon"], r["lat"]) for r in rows if r["lon"] is not None and r["lat"] is not None
             }
-            near = list(nearest(positions, book=load_book("qc", day_and_hour(last)[0])).get(station, ()))
+            near = list(nearest(positions, book=load_book("qc", day)).get(station, ()))
     begin, end = first - margin * HOUR, last + margin * HOUR
     con = workspace.lake.connect()
     try:
