@@ -55,20 +55,25 @@ def run(bench: Bench) -> list[Marks]:
     found: list[Marks] = []
     with ours(home) as mine, theirs(table) as other:
         for job, few in (("day", False), ("snapshot", False), ("year", False), ("year", True)):
-            marks = []
+            marks, cost = [], []
             for server in (mine, other):
                 asked = paths(server, job, hours, few=few)
                 warm = Load(server.port, asked, clients=2, seconds=min(1.0, seconds)).run()
                 assert warm.failed == 0, (server.name, job, warm.failed)
+                used = cpu_seconds(server.pid)
                 marks.append(Load(server.port, asked, clients=CLIENTS, seconds=seconds).run())
+                cost.append(1000 * (cpu_seconds(server.pid) - used) / max(1, len(marks[-1].latencies)))
             same(mine, other, job, hours)
             title = {"day": "24 h of a station", "snapshot": "all stations at one hour",
                      "year": f"one station-year of {YEAR:,} hours"}[job]  # fmt: skip
             how = "20 addresses over and over (kept answers)" if few else "an address hardly ever twice"
             bench.say(f"\n{title}, {how}")
-            for server, mark in zip((mine, other), marks, strict=True):
-                bench.say(f"  {server.name:24s}{mark.line()}  peak {peak_mb(server.pid):.0f} MB")
-            bench.say(f"  {marks[0].rate / max(marks[1].rate, 1e-9):.1f} times datasette (asked: 3)")
+            for server, mark, work in zip((mine, other), marks, cost, strict=True):
+                bench.say(
+                    f"  {server.name:24s}{mark.line()}  peak {peak_mb(server.pid):.0f} MB, {work:.2f} ms CPU each"
+                )
+            more, less = marks[0].rate / max(marks[1].rate, 1e-9), cost[1] / max(cost[0], 1e-9)
+            bench.say(f"  {more:.1f} times datasette (asked: 3); by CPU {less:.1f} times")
             found += marks
     return found
 
@@ -228,6 +233,15 @@ def peak_mb(pid: int) -> float:
     return next(
         int(line.split()[1]) / 1024 for line in status.read_text().splitlines() if line.startswith("VmHWM:")
     )
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of a process so far [s]; 0 where the system does not tell."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return 0.0
+    told = stat.read_text().rsplit(")", 1)[1].split()
+    return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def same(mine: Served, other: Served, job: str, hours: series.Series) -> None:

@@ -48,6 +48,8 @@ LATEST_SCHEMA = pa.schema([pa.field("station", pa.string(), nullable=False), *SC
 _MISSING = STATES.index("missing")
 _CHUNK = 131_072
 _HOUR = 3_600_000_000
+#: Largest table of rows by hour that a process keeps [bytes].
+_PLACES_MOST = 64 * 2**20
 _MICRO = np.dtype("datetime64[us]")
 
 
@@ -104,7 +106,8 @@ class Series:
         self._rows = {row["station"]: row for row in self.index["stations"]}
         self._file = pa.ipc.open_file(pa.memory_map(str(folder / HOURS)))
         self._open: dict[str, Hours] = {}
-        self._at_hand: list[tuple[str, NDArray[np.int64], int, list[NDArray[np.float64]]]] | None = None
+        self._at_hand: list[tuple[str, NDArray[np.int64], list[NDArray[np.float64]]]] | None = None
+        self._places: tuple[int, NDArray[np.int32]] | None = None
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -150,26 +153,51 @@ class Series:
         """
         wanted = int(instant(time).astype(np.int64))
         columns: dict[str, list[Any]] = {name: [] for name in ("station", *HOURLY_ITEMS)}
-        add = [column.append for column in columns.values()]
-        for station, times, first, arrays in self._clocks():
-            at = (wanted - first) // _HOUR  # where it is when no hour is missing before it
-            if not 0 <= at < len(times) or times[at] != wanted:
-                at = int(np.searchsorted(times, wanted))
-                if at >= len(times) or times[at] != wanted:
-                    continue
-            add[0](station)
-            for append, array in zip(add[1:], arrays, strict=True):
-                append(array[at])
+        append_to = [columns[item].append for item in HOURLY_ITEMS]
+        for (station, _, arrays), at in zip(self._clocks(), self._at(wanted), strict=True):
+            if at >= 0:
+                columns["station"].append(station)
+                for append, array in zip(append_to, arrays, strict=True):
+                    append(array[at])
         return columns
 
-    def _clocks(self) -> list[tuple[str, NDArray[np.int64], int, list[NDArray[np.float64]]]]:
-        """Station, times [µs], first time and items of every station, found once."""
+    def _at(self, wanted: int) -> list[int]:
+        """Row of each station at an instant [µs]; -1 where it has none."""
+        if self._places is None:
+            self._places = _places([times for _, times, _ in self._clocks()])
+        first, rows = self._places
+        if len(rows):
+            hour, rest = divmod(wanted - first, _HOUR)
+            known = rest == 0 and 0 <= hour < len(rows)
+            return list(rows[hour].tolist()) if known else [-1] * len(self._rows)
+        found = []
+        for _, times, _ in self._clocks():
+            at = int(times.searchsorted(wanted))
+            found.append(at if at < len(times) and times[at] == wanted else -1)
+        return found
+
+    def _clocks(self) -> list[tuple[str, NDArray[np.int64], list[NDArray[np.float64]]]]:
+        """Station, times [µs] and items of every station, found once."""
         if self._at_hand is None:
-            self._at_hand = [
-                (s, every.time.view(np.int64), int(every.time.view(np.int64)[0]), list(every.values.values()))
-                for s, every in ((s, self.hours(s)) for s in self._rows)
-            ]
+            every = (self.hours(station) for station in self._rows)
+            self._at_hand = [(e.station, e.time.view(np.int64), list(e.values.values())) for e in every]
         return self._at_hand
+
+
+def _places(clocks: Sequence[NDArray[np.int64]]) -> tuple[int, NDArray[np.int32]]:
+    """First hour [µs] and, hour by hour, the row of each station (-1: none), shape (hours, stations).
+
+    Empty when it would be larger than `_PLACES_MOST`: then rows are searched for.
+    """
+    first = min((int(times[0]) for times in clocks), default=0)
+    last = max((int(times[-1]) for times in clocks), default=0)
+    hours = (last - first) // _HOUR + 1
+    if not clocks or hours * len(clocks) * 4 > _PLACES_MOST:
+        return first, np.empty((0, 0), np.int32)
+    found = np.full((hours, len(clocks)), -1, np.int32)
+    for k, times in enumerate(clocks):
+        found[(times - first) // _HOUR, k] = np.arange(len(times), dtype=np.int32)
+    return first, found
 
 
 def instant(time: datetime) -> np.datetime64:

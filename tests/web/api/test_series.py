@@ -75,6 +75,7 @@ def test_latest_and_snapshot_agree_with_the_hours(workspace: Workspace, result: 
     at = shot["station"].index("1480A")
     assert shot["o3"][at] == opened.last("1480A", 1).values["o3"][0]
     assert opened.snapshot(datetime(2001, 1, 1, tzinfo=UTC))["station"] == []
+    assert opened.snapshot(opened.newest + timedelta(minutes=1))["station"] == []
     gappy = opened.hours("1480A")
     for time in gappy.time[::97]:
         found = opened.snapshot(instant_of(time))
