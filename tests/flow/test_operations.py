@@ -30,7 +30,7 @@ def workspace(registry_place: Path | str, tmp_path: Path, monkeypatch: pytest.Mo
     """On both engines, with a job of our own each day at 03:30."""
     monkeypatch.setenv(REGISTRY_VARIABLE, str(registry_place) if isinstance(registry_place, str) else "")
     made = init(tmp_path / "home")
-    for name in ("nightly-run", "backup"):
+    for name in ("nightly-run", "backup", "bulletins"):
         operations.change_job(made, name, enabled=False, who="t", now=NOW - 10 * DAY)
     yield made
     made.registry.close()
@@ -163,6 +163,11 @@ def test_the_backup_job_keeps_the_newest(workspace: Workspace, tmp_path: Path) -
     operations.change_job(workspace, "backup", arguments={"folder": "x"}, who="t", now=at(4, 1))
     row = operations.run_job(workspace, "backup", who="t", clock=lambda: at(4, 2))
     assert (row["outcome"], "absolute folder" in row["error"]) == ("failed", True)
+
+
+def test_bulletins_are_drafted_when_there_is_a_run_to_draft_from(workspace: Workspace) -> None:
+    row = operations.run_job(workspace, "bulletins", who="t", clock=lambda: at(2, 6))
+    assert (row["outcome"], row["result"], row["error"]) == ("done", {"drafted": []}, "")
 
 
 def test_the_list_shows_what_comes_and_what_was(workspace: Workspace, done: list[Any]) -> None:

@@ -27,7 +27,7 @@ import yaml
 from apscheduler.triggers.cron import CronTrigger
 
 from qinglan.core.errors import QinglanError, UnknownName, UsageError
-from qinglan.flow import accounts, views
+from qinglan.flow import accounts, publications, views
 from qinglan.flow.backup import backup
 from qinglan.flow.run import run
 from qinglan.flow.workspace import Workspace, open_workspace
@@ -92,6 +92,12 @@ def _backup(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -
     for path in old:
         path.unlink()
     return {"file": made["file"], "bytes": made["bytes"], "removed": [path.name for path in old]}
+
+
+@action("bulletins.draft")
+def _drafts(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Draft the bulletins that are due; people approve and issue them."""
+    return {"drafted": [made.id for made in publications.draft_due(workspace, now)]}
 
 
 # -- jobs ----------------------------------------------------------------------------------------------------
