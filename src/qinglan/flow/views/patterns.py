@@ -61,7 +61,8 @@ def panel(
     """One panel of a station's variation in a window: hour, weekday, month or week."""
     if name not in PANELS:
         raise UnknownName("panel", name, PANELS)
-    return _panel(workspace, _Key(result, code, span), name, known_item(item))
+    opened: Any = workspace  # every workspace is frozen, which its protocol cannot say
+    return _panel(opened, _Key(result, code, span), name, known_item(item))
 
 
 def roses(

@@ -120,8 +120,12 @@ def today_sheet(
     heads = {c: words("today.complete") if c == "aqi_state" else words(f"column.{c}") for c in columns}
     heads |= {i: words("column.with_unit", name=words.item(i), unit=words.unit(i)) for i in HOURLY_ITEMS}
     table = [
-        {**row, "name": row["name"] if row.get("station") else words.place(row), "time": label_text(row["time"]),
-         "aqi_state": words.word("aqi_state", row["aqi_state"])}
+        {
+            **row,
+            "name": row["name"] if row.get("station") else words.place(row),
+            "time": label_text(row["time"]),
+            "aqi_state": words.word("aqi_state", row["aqi_state"]),
+        }
         for group in rows.values()
         for row in group
     ]
