@@ -42,7 +42,8 @@ class Reader(HTMLParser):
         if "id" in given:
             self.ids.append(given["id"] or "")
         self.named += [given[k] or "" for k in ("aria-labelledby", "for") if k in given]
-        if (tag == "script" and not given.get("src")) or "style" in given or any(k.startswith("on") for k in given):
+        inline = tag == "script" and not given.get("src")
+        if inline or "style" in given or any(k.startswith("on") for k in given):
             self.faults.append(f"<{tag}> would need an inline script or style")
         if tag == "th" and "scope" not in given:
             self.faults.append("a table header without scope")
@@ -87,7 +88,8 @@ def test_page_is_whole(client: TestClient, path: str, language: str) -> None:
     page = read(answer.text)
     assert page.faults == []
     assert f'<html lang="{"zh-CN" if language == "zh" else "en"}"' in answer.text
-    assert answer.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; style-src 'self';")
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; script-src 'self'; style-src 'self';")
     assert "unsafe" not in answer.headers["content-security-policy"]
     text = "".join(page.text)
     assert "None" not in text
@@ -217,9 +219,9 @@ def test_now_tells_silent_stations_and_stale_hours(client: TestClient, home: Pat
 
 
 def test_no_run_yet(tmp_path: Path) -> None:
-    from qinglan.flow.workspace import init
+    from qinglan.flow.workspace import Settings, init
 
-    init(tmp_path / "home")
+    init(tmp_path / "home", Settings(simulated=True))
     fresh = TestClient(create_app(tmp_path / "home"), base_url="http://127.0.0.1")
     answer = fresh.get("/plan")
     assert answer.status_code == 503

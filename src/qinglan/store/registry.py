@@ -11,7 +11,7 @@ the order of their code points. What the two engines need is in :mod:`qinglan.st
 from __future__ import annotations
 
 import fcntl
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib import resources
@@ -22,7 +22,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, insert, inspect, select
+from sqlalchemy import ColumnElement, Connection, insert, inspect, select
 
 from qinglan.core.errors import StoreError
 from qinglan.store import chain, schema
@@ -172,7 +172,7 @@ def events_page(
     """
     log = schema.events.c
     query = select(schema.events).order_by(log.id.desc()).limit(limit)
-    rules = {
+    rules: dict[str, Callable[[Any], ColumnElement[bool]]] = {
         "who": lambda value: log.who == value,
         "what": lambda value: log.what.startswith(value, autoescape=True),
         "subject": lambda value: log.subject.contains(value, autoescape=True),

@@ -6,6 +6,7 @@ be right. Sign-offs and locks are superseded, never deleted.
 
 from __future__ import annotations
 
+from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,6 +18,7 @@ from qinglan.core.clock import day_and_hour
 from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.core.provenance import fingerprint
 from qinglan.store import schema
+from qinglan.store.publications import mark_reopened
 from qinglan.store.registry import Registry, Row, append_event, moment
 
 #: The levels of review, in the order in which they sign.
@@ -276,6 +278,9 @@ def reopen_month(
             "locked_by": lock["by"], "locked_at": lock["at"].isoformat(),
         }  # fmt: skip
         append_event(con, "month.reopened", f"{place} {month}", detail, who=who, at=now)
+        last_day = monthrange(int(month[:4]), int(month[5:]))[1]
+        above = sorted({place, f"{place[:4]}00", f"{place[:2]}0000"})  # its prefecture and province print it too
+        mark_reopened(con, f"{month}-01", f"{month}-{last_day:02d}", places=above, who=who, reason=reason, at=now)
 
 
 def locks(registry: Registry, *, month: str | None = None, history: bool = False) -> list[Row]:

@@ -87,8 +87,15 @@ def lines(
         made.append(one)
     option: Option = {
         "grid": {"left": 8, "right": 16, "top": 40, "bottom": 56 if zoom else 8, "containLabel": True},
-        "legend": {"type": "scroll", "top": 0, "left": 64, "right": 0, "textStyle": {"color": "var(--ink-2)"},
-                   "pageTextStyle": {"color": "var(--ink-2)"}, "show": len(series) > 1},
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 64,
+            "right": 0,
+            "textStyle": {"color": "var(--ink-2)"},
+            "pageTextStyle": {"color": "var(--ink-2)"},
+            "show": len(series) > 1,
+        },
         "tooltip": {"trigger": "axis"},
         "xAxis": time_axis() if names is None else category_axis(names),
         "yAxis": value_axis(unit, scale=False),
@@ -125,8 +132,15 @@ def bars(
     number, name_axis = value_axis(unit), category_axis(names, inverse=flat)
     return {
         "grid": {"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True},
-        "legend": {"type": "scroll", "top": 0, "left": 64, "right": 0, "textStyle": {"color": "var(--ink-2)"},
-                   "pageTextStyle": {"color": "var(--ink-2)"}, "show": len(series) > 1},
+        "legend": {
+            "type": "scroll",
+            "top": 0,
+            "left": 64,
+            "right": 0,
+            "textStyle": {"color": "var(--ink-2)"},
+            "pageTextStyle": {"color": "var(--ink-2)"},
+            "show": len(series) > 1,
+        },
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "xAxis": number if flat else name_axis,
         "yAxis": name_axis if flat else number,

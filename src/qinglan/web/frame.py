@@ -26,6 +26,7 @@ NAV = (
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
     Door("review", "/review", "review.view", ("/review", "/disclosure")),
     Door("publications", "/publications", "publication.view", ("/publications",)),
+    Door("complaints", "/complaints", "complaint.view", ("/complaints",)),
     Door("data", "/data", "data.view", ("/data", "/rules", "/making")),
     Door("admin", "/admin", "admin.view", ("/admin",)),
 )

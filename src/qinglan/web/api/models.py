@@ -55,7 +55,7 @@ class Station(Row):
     altitude: float | None = Field(None, description="[m]")
     kind: str | None = None
     control_point: bool | None = Field(
-        None, description="A control point (清洁对照点) stays out of the city's mean."
+        None, description="A control point (clean background) stays out of the city's mean."
     )
     valid_from: date | None = None
     valid_to: date | None = None
