@@ -55,8 +55,8 @@ ELSEWHERE = {
     "plan report",
     "plan evidence",
     *("backup", "restore", "registry migrate"),
-    *(f"report {n}" for n in "draft list show submit approve issue correct move export".split()),
-    *(f"user {n}" for n in "add list grant lock reset-password".split()),
+    *(f"report {n}" for n in ["draft", "list", "show", "submit", "approve", "issue", "correct", "move", "export"]),
+    *(f"user {n}" for n in ["add", "list", "grant", "lock", "reset-password"]),
     *("audit-log verify", "audit-log show"),
     *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
 }

@@ -47,6 +47,9 @@ MADE = {
 }
 #: The software renderer of a headless browser says this of itself when a screenshot is taken.
 NOISE = re.compile(r"GL Driver Message|GPU stall")
+#: WCAG 2.2, 2.5.8 lets small targets stand where the same page offers another way: the points of the map and the
+#: cells of the last 48 hours are also links of the tables, the slider, and the hour before and after.
+DENSE = re.compile(r'class="dot |href="/today\?hour=')
 #: The person who sees every page.
 OFFICER = Principal("tester", "测试员", (Grant("administrator"), Grant("province", "630000")), via="session")
 
@@ -140,7 +143,7 @@ def test_every_page(browser: Any, base: str, pages: list[str], language: str, wi
             name = path.strip("/").replace("/", "-") or "root"
             page.screenshot(path=f"{SHOTS}/{name}-{language}-{width}.png", full_page=True)
     context.close()
-    assert faults == []
+    assert not faults, "\n".join(faults)
     assert said == []
     # A blob is memory of the page itself: the map's worker and images.
     assert [url for url in asked if not url.startswith((base, "blob:", "data:"))] == []
@@ -153,7 +156,7 @@ def _drawn(page: Any, faults: list[str], path: str) -> None:
             continue
         figure.scroll_into_view_if_needed()
         name = figure.get_attribute("id")
-        page.wait_for_function(f"document.getElementById({name!r}).dataset.drawn", timeout=15_000)
+        page.locator(f"figure#{name}[data-drawn]").wait_for(state="attached", timeout=30_000)
         if figure.get_attribute("data-drawn") != "yes":
             faults.append(f"{path}: {name} could not be drawn")
 
@@ -161,5 +164,9 @@ def _drawn(page: Any, faults: list[str], path: str) -> None:
 def _violations(page: Any) -> list[str]:
     options = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
     found = axe.Axe().run(page, options=options).response["violations"]
-    serious = [v for v in found if v["impact"] in ("serious", "critical")]
-    return [f"{v['id']} {[n['html'][:120] for n in v['nodes'][:2]]}" for v in serious]
+    return [
+        f"{v['id']} {[node['html'][:120] for node in nodes[:2]]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+        and (nodes := [n for n in v["nodes"] if v["id"] != "target-size" or not DENSE.search(n["html"])])
+    ]

@@ -230,8 +230,8 @@ def _compare(result: views.Result, ask: Asked, against: str, metric: str, place:
     if place and other:
         rows = evaluations.compare_one(now, now, place, other, ask.dust)
         return Comparison("places", ask.period, metric, place, other, rows)
-    # The year before, which nobody asked for by name, may lie before all data: then its side stays empty.
-    empty = not against and then.end < evaluate_any.span(result)[0]
+    # The year before, which the page itself proposes, may lie before all data: then its side stays empty.
+    empty = then == ask.period.back() and then.end < evaluate_any.span(result)[0]
     before = evaluate_any.nothing(then) if empty else ask.on(result, then)
     if place:
         return Comparison(
