@@ -170,3 +170,38 @@ def _violations(page: Any) -> list[str]:
         if v["impact"] in ("serious", "critical")
         and (nodes := [n for n in v["nodes"] if v["id"] != "target-size" or not DENSE.search(n["html"])])
     ]
+
+
+def test_keyboard_reaches_the_content_first(browser: Any, base: str) -> None:
+    """WCAG 2.2, 2.4.1: the first stop of the Tab key skips to the content."""
+    page = browser.new_page()
+    page.goto(f"{base}/plan")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == "#main"
+    page.keyboard.press("Enter")
+    assert page.evaluate("document.activeElement.id") == "main"
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_text_stands_out(browser: Any, base: str, theme: str) -> None:
+    """WCAG 2.2, 1.4.3: 4.5:1 between every text colour of the design and the grounds it is used on."""
+    page = browser.new_page()
+    page.goto(f"{base}/plan?theme={theme}")
+    ratio = """([text, ground]) => {
+      const style = getComputedStyle(document.documentElement);
+      const light = name => {
+        const hex = style.getPropertyValue(name).trim().slice(1);
+        const [r, g, b] = [0, 2, 4].map(i => parseInt(hex.slice(i, i + 2), 16) / 255)
+          .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+      };
+      const [a, b] = [light(text), light(ground)].sort((x, y) => y - x);
+      return (a + 0.05) / (b + 0.05);
+    }"""
+    pairs = [(f"--{t}", f"--{g}") for t in ("ink", "ink-2", "ink-3", "accent", "good", "bad", "warn")
+             for g in ("paper", "card")]  # fmt: skip
+    pairs += [(f"--{t}", f"--{t}-soft") for t in ("accent", "good", "bad", "warn", "wait")]
+    weak = {pair: round(page.evaluate(ratio, list(pair)), 2) for pair in pairs}
+    assert {pair: value for pair, value in weak.items() if value < 4.5} == {}
+    page.close()
