@@ -85,7 +85,7 @@ def workspace_of(bench: Bench) -> Path:
         return Path(given)
 
     def make(made: Path) -> None:
-        command = [sys.executable, "-m", "qinglan.cli", "--home", str(made / "home"), "run", "--demo"]
+        command = [sys.executable, "-m", "qinglan", "--home", str(made / "home"), "run", "--demo"]
         subprocess.run(command, check=True, capture_output=True)
 
     return bench.data("province", make) / "home"
