@@ -101,6 +101,26 @@ def test_several_processes_migrate_at_once(registry: Registry, registry_place: P
     assert "stations" in tables(registry)
 
 
+def test_a_registry_upgraded_between_two_looks_is_no_foreign_database(
+    registry: Registry, registry_place: Path | str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another worker may finish the upgrade after this one read "no revision" and before it read the tables."""
+    registry.migrate("base")
+    look, other = MigrationContext.get_current_revision, Registry(registry_place, upgrade=False)
+
+    def looked(self: MigrationContext) -> str | None:
+        found = look(self)
+        if found is None:
+            monkeypatch.setattr(MigrationContext, "get_current_revision", look)
+            other.migrate()
+        return found
+
+    monkeypatch.setattr(MigrationContext, "get_current_revision", looked)
+    registry.migrate()
+    assert registry.revision() == NEWEST
+    other.close()
+
+
 def test_a_registry_of_a_newer_version_is_refused(registry: Registry, registry_place: Path | str) -> None:
     with registry.begin() as con:
         con.exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")

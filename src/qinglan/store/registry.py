@@ -94,14 +94,16 @@ class Registry:
                 (command.downgrade if back else command.upgrade)(config, to)
 
     def _settled(self, scripts: ScriptDirectory, goal: str | None) -> bool:
-        found = self.revision()
+        with self.read() as con:  # both from one state: another process may be migrating in this moment
+            found = MigrationContext.configure(con).get_current_revision()
+            tables = set(inspect(con).get_table_names()) - {"alembic_version"}
         if found is not None and found not in {r.revision for r in scripts.walk_revisions()}:
             raise StoreError(
                 f"the registry {self.shown} has revision {found!r}, which this Qinglan does not know: "
                 "a newer one wrote it.",
                 remedy="Upgrade Qinglan, or open the copy that you made before the upgrade.",
             )
-        if found is None and self.tables():
+        if found is None and tables:
             raise StoreError(
                 f"{self.shown} is not a registry.", remedy="Give an empty database or a Qinglan home."
             )
