@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import sys
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,7 +23,7 @@ from qinglan.cli import (
     review_commands,
     verdicts,
 )
-from qinglan.cli.output import Shell, options_of
+from qinglan.cli.output import Shell, day_of, options_of
 from qinglan.core.clock import Period, from_day_and_hour, today
 from qinglan.core.errors import QinglanError, UnknownName, UsageError
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
@@ -90,15 +90,6 @@ def common(
     if lang not in ("zh", "en"):
         raise UsageError(f"language {lang!r} is not known.", remedy="Choose zh or en.")
     context.obj = Shell(home, lang, as_json)
-
-
-def _day(text: str | None) -> date | None:
-    if text is None:
-        return None
-    try:
-        return date.fromisoformat(text)
-    except ValueError as cause:
-        raise UsageError(f"cannot read date {text!r}.", remedy="Write YYYY-MM-DD.") from cause
 
 
 def _now() -> datetime:
@@ -254,7 +245,7 @@ def qc(context: typer.Context, as_of: AsOf = None, settings: Settings = None) ->
 
     shell: Shell = context.obj
     workspace = _open(shell)
-    on = _day(as_of) or data_span(workspace)[1]
+    on = day_of(as_of) if as_of else data_span(workspace)[1]
     report = quality.control_on(workspace, on, options_of(settings or []))
     shell.give(report.as_dict()) if shell.as_json else verdicts.print_control(shell, report)
 
@@ -275,7 +266,7 @@ def overrule(
     from qinglan.flow.decide import overrule_flag
 
     shell: Shell = context.obj
-    time = from_day_and_hour(_day(day) or date.min, hour)
+    time = from_day_and_hour(day_of(day), hour)
     overrule_flag(_open(shell), station, time, item, rule, decision, reason=reason, who=by or getpass.getuser())
     shell.give({"decided": decision}) if shell.as_json else shell.out.print(shell.say("已记录。", "Recorded."))
 
@@ -332,7 +323,9 @@ def aqi(
 
     given = {"so2": so2, "no2": no2, "co": co, ("o3" if hourly else "mda8"): o3, "pm10": pm10, "pm2_5": pm2_5}
     values = {name: value for name, value in given.items() if value is not None}
-    found = index_of(values, _day(on) or today(_now()), hourly=hourly, options=options_of(settings or []))
+    found = index_of(
+        values, day_of(on) if on else today(_now()), hourly=hourly, options=options_of(settings or [])
+    )
     shell.give(found) if shell.as_json else verdicts.print_index(
         shell, found, HOURLY_ITEMS if hourly else DAILY_ITEMS
     )
@@ -422,7 +415,7 @@ def rules(
     from qinglan.flow.assess import rule_uses
 
     shell: Shell = context.obj
-    found = rule_uses(_day(on) or today(_now()))
+    found = rule_uses(day_of(on) if on else today(_now()))
     if shell.as_json:
         shell.give(found)
         return
@@ -457,7 +450,7 @@ def run(
     verdict = judge(
         _open(shell),
         now=_now(),
-        as_of=_day(as_of),
+        as_of=day_of(as_of) if as_of else None,
         options=options_of(settings or []),
         progress=shell.progress,
         review=reviewer,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,16 @@ def shown(value: Any) -> str:
     if isinstance(value, float):
         return f"{value:.6g}"
     return str(value)
+
+
+def day_of(text: str) -> date:
+    """A date as it is typed; UsageError says how to write one."""
+    from qinglan.core.errors import UsageError
+
+    try:
+        return date.fromisoformat(text)
+    except ValueError as cause:
+        raise UsageError(f"cannot read date {text!r}.", remedy="Write YYYY-MM-DD.") from cause
 
 
 def options_of(settings: Sequence[str]) -> dict[str, dict[str, str]]:

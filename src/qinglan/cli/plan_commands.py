@@ -10,9 +10,8 @@ from typing import Annotated
 
 import typer
 
-from qinglan.cli.output import Shell, shown
+from qinglan.cli.output import Shell, day_of, shown
 from qinglan.core.clock import today
-from qinglan.core.errors import UsageError
 
 app = typer.Typer(help="行动计划。The plan.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -119,10 +118,7 @@ def report(
     from qinglan.plan.judge import Reported
 
     shell: Shell = context.obj
-    try:
-        day = date.fromisoformat(as_of)
-    except ValueError as cause:
-        raise UsageError(f"cannot read date {as_of!r}.", remedy="Write YYYY-MM-DD.") from cause
+    day = day_of(as_of)
     told = Reported(target, value, unit, day, source, by or getpass.getuser(), baseline)
     report_value(open_workspace(shell.home), told, today=_today())
     shell.give({"reported": target}) if shell.as_json else shell.out.print(
@@ -149,10 +145,7 @@ def evidence(
     from qinglan.plan.tasks import EvidenceRecord
 
     shell: Shell = context.obj
-    try:
-        day = date.fromisoformat(on)
-    except ValueError as cause:
-        raise UsageError(f"cannot read date {on!r}.", remedy="Write YYYY-MM-DD.") from cause
+    day = day_of(on)
     path = Path(reference)
     ref = f"{path.name} sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" if path.is_file() else reference
     record = EvidenceRecord(task, item, ref, day, source, by or getpass.getuser(), cycle, True, value, unit)

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
 import typer
 
-from qinglan.cli.output import Shell
+from qinglan.cli.output import Shell, day_of
 from qinglan.core.clock import Period, day_and_hour, today
 from qinglan.core.errors import UsageError
 
 app = typer.Typer(help="数据审核。Review of data.", no_args_is_help=True, rich_markup_mode=None)
 
 By = Annotated[str, typer.Option("--by", help="经办人 / who acts")]
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as cause:
-        raise UsageError(f"cannot read date {text!r}.", remedy="Write YYYY-MM-DD.") from cause
 
 
 @app.command()
@@ -41,7 +34,7 @@ def queue(
     from qinglan.flow.workspace import open_workspace
 
     shell: Shell = context.obj
-    asked = review.Asked(place, station, item, rule, status, _day(day) if day else None)
+    asked = review.Asked(place, station, item, rule, status, day_of(day) if day else None)
     found = review.queue(open_workspace(shell.home), asked, after=after, limit=limit)
     if shell.as_json:
         shell.give(found)
@@ -72,8 +65,8 @@ def sign(
     from qinglan.flow.workspace import open_workspace
 
     shell: Shell = context.obj
-    first = _day(day)
-    last = _day(until) if until else first
+    first = day_of(day)
+    last = day_of(until) if until else first
     signed = review.sign(
         open_workspace(shell.home), station, first, last, level, remark=remark, who=by or getpass.getuser(),
         now=datetime.now(UTC),

@@ -10,7 +10,7 @@ from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.judge import Reported, accept_reported
-from qinglan.plan.pack import load_plan
+from qinglan.plan.pack import Plan, load_plan
 from qinglan.plan.tasks import EvidenceRecord, accept_record
 from qinglan.store import decisions
 
@@ -86,17 +86,21 @@ def report_value(workspace: Workspace, report: Reported, *, today: date) -> None
 def file_evidence(workspace: Workspace, record: EvidenceRecord, *, today: date) -> None:
     """File a piece of evidence for a task; UsageError names every fault."""
     plan = load_plan(workspace.settings.plan)
-    taken = accept_record(plan, record, today)
-    kind = plan.task(taken.task).evidence[taken.item].type
+    file_accepted(workspace, plan, accept_record(plan, record, today))
+
+
+def file_accepted(workspace: Workspace, plan: Plan, taken: EvidenceRecord, digest: str = "") -> None:
+    """Write an accepted record down. digest : of its document, when the file is kept."""
     row = {
         "task_id": taken.task,
-        "kind": kind,
+        "kind": plan.task(taken.task).evidence[taken.item].type,
         "item": taken.item,
         "cycle": taken.cycle,
         "satisfied": taken.satisfied,
         "value": taken.value,
         "unit": taken.unit,
         "reference": taken.ref,
+        "hash": digest,
         "as_of": taken.on,
         "source": taken.source,
     }

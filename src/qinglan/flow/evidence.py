@@ -15,6 +15,7 @@ import puremagic
 from qinglan.access import Forbidden, Principal, load_permissions
 from qinglan.access.principal import within
 from qinglan.core.errors import NotFound, UsageError
+from qinglan.flow.decide import file_accepted
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.pack import load_plan
 from qinglan.plan.tasks import EvidenceRecord, accept_record
@@ -160,20 +161,7 @@ def hand_in(workspace: Workspace, given: HandedIn, task: Mapping[str, Any], me: 
     taken = accept_record(plan, record, today)
     digest = Files(workspace.home).put(given.data) if kind else ""
     _not_twice(workspace, taken, digest)
-    row = {
-        "task_id": taken.task,
-        "kind": plan.task(taken.task).evidence[taken.item].type,
-        "item": taken.item,
-        "cycle": taken.cycle,
-        "satisfied": taken.satisfied,
-        "value": taken.value,
-        "unit": taken.unit,
-        "reference": taken.ref,
-        "hash": digest,
-        "as_of": taken.on,
-        "source": taken.source,
-    }
-    decisions.add_evidence(workspace.registry, row, who=me.id)
+    file_accepted(workspace, plan, taken, digest)
     return digest
 
 
