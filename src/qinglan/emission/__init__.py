@@ -1,4 +1,5 @@
 """From rows of ledgers to tonnes, and from tonnes to cells, hours and species. Pure.
 
-Method: T/CSES 144-2024 (docs/design/0012-ledgers.md). Every result keeps the row, factor and equation it came from.
+Method: T/CSES 144-2024 (docs/design/0012-ledgers.md). Every result keeps the row, the factor and the equation that
+it came from.
 """

@@ -34,7 +34,7 @@ CERTAINTIES = ("high", "medium-high", "medium", "medium-low", "low")
 UNITS = (
     "1", "%", "µg/m³", "mg/m³", "ppm", "ppb", "K", "°C", "hPa", "kPa", "m", "m/s", "°",
     "h", "d", "month", "year", "days", "hours", "means", "stations", "min", "decimals", "µg/m³/h", "g/mol",
-    "km", "item", "items",
+    "km", "item", "items", "kg", "kg/h", "kg/m³", "CNY", "outlets",
 )  # fmt: skip
 
 #: Fields of a comparator's form (``form.<item>.<span>.<role>``): how a legal statistic is made and compared.
