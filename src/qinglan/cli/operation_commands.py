@@ -94,9 +94,12 @@ def backup(
 ) -> None:
     """备份：登记库、数据湖、结果、文件与设置，一个归档。Back up a workspace into one archive."""
     from qinglan.flow.backup import backup as save
+    from qinglan.flow.backup import note
 
     shell: Shell = context.obj
-    made = save(_open(shell), file, now=_now(), results=results, progress=shell.progress)
+    workspace, now = _open(shell), _now()
+    made = save(workspace, file, now=now, results=results, progress=shell.progress)
+    note(workspace, made, who=getpass.getuser(), now=now)
     if shell.as_json:
         shell.give(made)
         return

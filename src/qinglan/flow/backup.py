@@ -10,7 +10,7 @@ import os
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from datetime import datetime
@@ -29,8 +29,10 @@ from qinglan.flow.workspace import (
 )
 from qinglan.store import archive
 from qinglan.store.dump import dump, load
-from qinglan.store.registry import Registry
+from qinglan.store.registry import Registry, append_event, events, verify_events
 
+#: Events: a backup was written; one was restored, compared and found whole.
+MADE, PROVEN = "backup.made", "backup.proven"
 #: Folders of the archive beside those of the home.
 _REGISTRY, _HOME, _CATALOGUE = "registry", "home", "lake/catalogue.sqlite"
 
@@ -141,3 +143,42 @@ def _load_registry(workspace: Workspace, folder: Path, manifest: dict[str, Any])
     if rows != manifest["rows"]:
         raise StoreError("the registry did not come in whole.", remedy="Try again with an empty database.")
     return rows
+
+
+def note(workspace: Workspace, made: Mapping[str, Any], *, who: str, now: datetime) -> None:
+    """Write down that a backup was made (what :func:`backup` returned)."""
+    detail = {name: made[name] for name in ("file", "bytes", "files")}
+    with workspace.registry.begin() as con:
+        append_event(con, MADE, Path(made["file"]).name, detail, who=who, at=now)
+
+
+def newest(workspace: Workspace, what: str) -> dict[str, Any] | None:
+    """The last event of :data:`MADE` or :data:`PROVEN`; None when there never was one."""
+    found = events(workspace.registry, what=what)
+    return found[-1] if found else None
+
+
+def prove(workspace: Workspace, source: Path, *, who: str, now: datetime) -> dict[str, Any]:
+    """Restore an archive beside itself, look at what came out, remove that again, and write down that it holds.
+
+    Every file is checked against the manifest, every table against its number of rows, and the restored audit log
+    is walked. The room of the unpacked archive is needed for a while. Returns ``file``, ``files``, ``rows``,
+    ``events`` and ``head``. Raises StoreError for an archive that does not hold.
+    """
+    with tempfile.TemporaryDirectory(dir=source.absolute().parent, prefix=".proving-") as kept:
+        made = restore(source, Path(kept) / "home", registry="")
+        opened = Registry(Path(kept) / "home" / REGISTRY_FILE, upgrade=False)
+        try:
+            chain = verify_events(opened)
+        finally:
+            opened.close()
+    if not chain.holds:
+        raise StoreError(
+            f"the audit log in {source.name} does not hold (row {chain.broken}).",
+            remedy="Take another backup, and verify the live audit log at once.",
+        )
+    rows = sum(made["rows"].values())
+    told = {"file": str(source), "files": made["files"], "rows": rows, "events": chain.count, "head": chain.head}
+    with workspace.registry.begin() as con:
+        append_event(con, PROVEN, source.name, told, who=who, at=now)
+    return told

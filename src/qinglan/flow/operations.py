@@ -26,9 +26,11 @@ from zoneinfo import ZoneInfo
 import yaml
 from apscheduler.triggers.cron import CronTrigger
 
-from qinglan.core.errors import QinglanError, UnknownName, UsageError
-from qinglan.flow import accounts, publications, views
+from qinglan.core.errors import NotFound, QinglanError, StoreError, UnknownName, UsageError
+from qinglan.flow import accounts, audit_log, publications, views
+from qinglan.flow import backup as safe
 from qinglan.flow.backup import backup
+from qinglan.flow.ingest import AUTO, IngestSettings, ingest, ingest_auto
 from qinglan.flow.run import run
 from qinglan.flow.workspace import Workspace, open_workspace
 from qinglan.store import jobs as book
@@ -91,7 +93,47 @@ def _backup(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -
     old = sorted(Path(folder).glob("qinglan-????????T??????Z.tar"))[:-keep] if keep > 0 else []
     for path in old:
         path.unlink()
+    safe.note(workspace, made, who=_WHO, now=now)
     return {"file": made["file"], "bytes": made["bytes"], "removed": [path.name for path in old]}
+
+
+@action("backup.prove")
+def _prove(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Restore the newest backup into a folder beside it, compare, and remove that again."""
+    last = safe.newest(workspace, safe.MADE)
+    if last is None:
+        raise NotFound("no backup was made yet.", remedy="Set the job backup its folder, and run it.")
+    return safe.prove(workspace, Path(last["detail"]["file"]), who=_WHO, now=now)
+
+
+@action("audit.verify")
+def _verify(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Walk the whole audit log; a row that does not hold makes the job fail and names it."""
+    chain = audit_log.verify(workspace.registry)
+    if not chain.holds:
+        raise StoreError(
+            f"the audit log does not hold from row {chain.broken} on ({chain.why}).",
+            remedy="Stop all work, keep a copy of the registry, and compare it with the last proven backup.",
+        )
+    return {"events": chain.count, "head": chain.head}
+
+
+@action("ingest")
+def _fetch(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Load what lies in ``folder`` by ``layout`` (or ``auto``); files that were loaded before are left alone."""
+    folder, layout = Path(str(arguments.get("folder", ""))), str(arguments.get("layout", AUTO))
+    if not folder.is_absolute() or not folder.is_dir():
+        raise UsageError(f"the job's folder {str(folder)!r} is not there.", remedy="Give an absolute folder.")
+    given: dict[str, Any] = {
+        "options": dict(arguments.get("options") or {}), "settings": IngestSettings(who=_WHO),
+    }  # fmt: skip
+    auto = layout == AUTO
+    reports = ingest_auto(workspace, [folder], **given) if auto else [ingest(workspace, layout, [folder], **given)]
+    failed = [file.name for report in reports for file in report.files if file.status == "failed"]
+    if failed:
+        raise UsageError(f"{len(failed)} file(s) could not be read: {', '.join(failed[:5])}.")
+    return {"loads": [r.load_id for r in reports if r.load_id], **{n: sum(r.total(n) for r in reports)
+            for n in ("inserted", "superseded", "rejected")}}  # fmt: skip
 
 
 @action("bulletins.draft")
@@ -188,6 +230,22 @@ def change_job(workspace: Workspace, name: str, *, who: str, now: datetime, **ch
     """Change some of a job's `schedule`, `arguments`, `enabled`."""
     enroll(workspace, now)
     keep_job(workspace, {**book.job(workspace.registry, name), **changes}, who=who, now=now)
+
+
+def set_enabled(workspace: Workspace, name: str, enabled: bool, *, reason: str, who: str, now: datetime) -> None:
+    """Pause a job or let it go on, with a reason, which the audit log keeps. UsageError without one or a change.
+
+    What was due while it was paused is not made up for.
+    """
+    if not reason.strip():
+        raise UsageError("reason must not be empty.", remedy="Say why the job is paused or goes on.")
+    enroll(workspace, now)
+    found = book.job(workspace.registry, name)
+    if found["enabled"] == enabled:
+        state = "enabled" if enabled else "paused"
+        raise UsageError(f"job {name!r} is {state} already.", remedy="Nothing more is needed.")
+    changed = {**found, "enabled": enabled}
+    book.keep_job(workspace.registry, changed, who=who, at=now, reason=reason.strip())
 
 
 def history(workspace: Workspace, name: str | None = None, limit: int = 50) -> list[Row]:
@@ -292,6 +350,30 @@ def run_job(workspace: Workspace, name: str, *, who: str, clock: Callable[[], da
         raise UsageError(f"job {name!r} is running.", remedy="`qinglan jobs history` shows it; wait for its end.")
     execute(workspace, Claimed(run_id, job, now), clock)
     return next(row for row in book.job_runs(workspace.registry, job=name) if row["id"] == run_id)
+
+
+def scheduler_alive(workspace: Workspace, now: datetime) -> bool:
+    """Whether some process does what is due."""
+    until = book.lease_until(workspace.registry, LEASE)
+    return until is not None and until > now
+
+
+def start_job(workspace: Workspace, name: str, *, who: str, clock: Callable[[], datetime]) -> bool:
+    """Begin a job beside this thread; False when a run of it is alive already. UnknownName for no such job."""
+    enroll(workspace, clock())
+    book.job(workspace.registry, name)
+    before = book.job_runs(workspace.registry, job=name, limit=1)
+    if before and before[0]["outcome"] == book.RUNNING and before[0]["alive_until"] > clock():
+        return False
+
+    def work() -> None:
+        try:
+            run_job(workspace, name, who=who, clock=clock)
+        except UsageError as fault:  # another worker began one in the same moment: its progress is what is shown
+            log.info("job %s: %s", name, fault)
+
+    threading.Thread(target=work, name=f"job-{name}", daemon=True).start()
+    return True
 
 
 # -- fitness -------------------------------------------------------------------------------------------------

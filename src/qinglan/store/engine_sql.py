@@ -157,3 +157,9 @@ def migrating_alone(engine: Engine) -> Iterator[None]:
             yield
         finally:
             con.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": _MIGRATOR})
+
+
+def size_of(engine: Engine) -> int:
+    """Bytes of a PostgreSQL server's database, indexes and all."""
+    with engine.connect() as con:
+        return int(con.execute(text("SELECT pg_database_size(current_database())")).scalar_one())

@@ -23,7 +23,7 @@ ATTEMPTS = 2
 _jobs, _runs, _leases = schema.operations.jobs, schema.operations.job_runs, schema.operations.leases
 
 
-def keep_job(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime) -> None:
+def keep_job(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime, reason: str = "") -> None:
     """Enter a job or change it; an unchanged one says nothing.
 
     row : `name`, `action`, `schedule`, `arguments` (JSON), `enabled`. What was due before `at` is not made up for.
@@ -40,7 +40,8 @@ def keep_job(registry: Registry, row: Mapping[str, Any], *, who: str, at: dateti
             con.execute(update(_jobs).where(_jobs.c.name == wanted["name"]).values(**wanted, by=who, at=at))
         before = None if found is None else {name: found[name] for name in names}
         what = "job.entered" if found is None else "job.changed"
-        append_event(con, what, wanted["name"], {"before": before, "after": wanted}, who=who, at=at)
+        detail = {"before": before, "after": wanted, **({"reason": reason} if reason else {})}
+        append_event(con, what, wanted["name"], detail, who=who, at=at)
 
 
 def jobs(registry: Registry) -> list[Row]:
@@ -68,6 +69,13 @@ def take_lease(registry: Registry, name: str, holder: str, *, now: datetime, unt
             return False
         con.execute(update(_leases).where(_leases.c.name == name).values(holder=holder, until=until))
         return True
+
+
+def lease_until(registry: Registry, name: str) -> datetime | None:
+    """Until when somebody holds a lease; None when nobody ever did."""
+    with registry.read() as con:
+        found: datetime | None = con.execute(select(_leases.c.until).where(_leases.c.name == name)).scalar()
+    return found
 
 
 def give_lease_back(registry: Registry, name: str, holder: str, *, now: datetime) -> None:

@@ -107,6 +107,17 @@ class Text:
         """A whole number with thousands set apart."""
         return NOTHING if number is None else f"{number:,}".replace(",", " ")
 
+    def size(self, count: float) -> str:
+        """A number of bytes in the unit that suits, powers of ten.
+
+        >>> Text("en").size(66_042_253_312)
+        '66.0 GB'
+        """
+        for unit, one in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+            if count >= one:
+                return f"{count / one:.1f} {unit}"
+        return f"{count / 1e3:.0f} kB"
+
     def instant(self, iso: str | None) -> str:
         """An ISO instant as official wall time."""
         return hour_text(datetime.fromisoformat(iso)) if iso else NOTHING

@@ -5,6 +5,8 @@ from fastapi import APIRouter
 from qinglan.web.routes import (
     account,
     admin,
+    admin_health,
+    admin_jobs,
     board,
     complaints,
     data,
@@ -37,6 +39,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     review.router,
     disclosure.router,
     publications.router,
+    admin_health.router,
+    admin_jobs.router,
     admin.router,
     account.router,
     public.router,

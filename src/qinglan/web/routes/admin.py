@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 
 from qinglan.access import Grant, Principal, load_permissions
 from qinglan.core.clock import CST
@@ -44,12 +44,6 @@ def _places(request: Request) -> list[Any]:
 def _grant(role: str, place: str, department: str, sources: str) -> Grant:
     listed = tuple(part.strip() for part in sources.replace("，", ",").split(",") if part.strip())
     return Grant(role, place, department.strip(), listed)
-
-
-@router.get("/admin", dependencies=[needs("admin.view")])
-def administration() -> Response:
-    """The way in: the users."""
-    return RedirectResponse("/admin/users", status_code=303)
 
 
 @router.get("/admin/users")
