@@ -42,6 +42,26 @@ def test_users_come_get_roles_and_are_closed(office: Callable[..., Any]) -> None
     assert office("user", "reset-password", "ghost").code == 1
 
 
+def test_accounts_are_linked_to_an_identity_provider_and_unlinked(office: Callable[..., Any]) -> None:
+    """Source: docs/how-to/accounts.md, OpenID Connect."""
+    office("user", "add", "li")
+    assert office("user", "link", "li", "8c1f").code == 2  # no provider is set
+    issuer = "https://id.example.gov.cn"
+    linked = office("user", "link", "li", "8c1f", "--issuer", issuer, "--only", "--json")
+    assert (linked.code, linked.json["subject"]) == (0, "8c1f")
+    (row,) = office("user", "list", "--json").json
+    assert (row["issuer"], row["issuer_subject"], row["has_password"]) == (issuer, "8c1f", False)
+    assert "8c1f" in office("user", "list").flat
+    assert office("user", "add", "wang").code == 0
+    assert office("user", "link", "wang", "8c1f", "--issuer", issuer).code == 2  # somebody else's
+    assert office("user", "link", "ghost", "9", "--issuer", issuer).code == 1
+    assert office("user", "unlink", "li").code == 0
+    assert office("user", "unlink", "li").code == 1
+    assert [e["what"] for e in office("audit-log", "show", "--what", "user.", "--json").json][1:3] == [
+        "user.added", "user.linked"
+    ]  # fmt: skip
+
+
 def test_the_log_is_shown_verified_and_a_change_is_found(office: Callable[..., Any], tmp_path: Path) -> None:
     office("user", "add", "wang", "--role", "administrator", "--by", "tester")
     rows = office("audit-log", "show", "--json").json

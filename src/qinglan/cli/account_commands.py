@@ -108,8 +108,13 @@ def list_users(
     if shell.as_json:
         shell.give(found)
         return
-    shown = [(u["id"], u["name"], u["status"], _granted(u), "✓" if u["second"] else "") for u in found]
-    heads = shell.say("登录名 姓名 状态 授权 二次验证", "user name state granted second-factor").split()
+    shown = [
+        (u["id"], u["name"], u["status"], _granted(u), "✓" if u["second"] else "", u["issuer_subject"])
+        for u in found
+    ]
+    heads = shell.say(
+        "登录名 姓名 状态 授权 二次验证 关联", "user name state granted second-factor linked"
+    ).split()
     shell.table("", [(h, "left") for h in heads], shown)
 
 
@@ -159,6 +164,39 @@ def lock(
     accounts.set_locked(_registry(shell), user, not unlock, **_how(by))
     state = "active" if unlock else "locked"
     shell.give({"user": user, "status": state}) if shell.as_json else shell.out.print(f"{user}: {state}")
+
+
+@app.command("link")
+def link(
+    context: typer.Context,
+    user: User,
+    subject: Annotated[str, typer.Argument(help="身份提供方给此人的标识 sub / the provider's subject")],
+    issuer: Annotated[
+        str, typer.Option(help="身份提供方，默认取设置 / provider; by default of the settings")
+    ] = "",
+    only: Annotated[bool, typer.Option("--only", help="同时取消密码 / take the password away")] = False,
+    by: Who = "",
+) -> None:
+    """把账号关联到统一身份认证的人。Link an account to somebody of the identity provider (OIDC)."""
+    from qinglan.flow import linking
+    from qinglan.flow.workspace import open_workspace
+
+    shell: Shell = context.obj
+    workspace = open_workspace(shell.home)
+    named = issuer or workspace.settings.oidc_issuer
+    linking.link(workspace.registry, user, named, subject, only=only, **_how(by))
+    told = {"user": user, "issuer": named, "subject": subject.strip()}
+    shell.give(told) if shell.as_json else shell.out.print(f"{user}: {named} {subject.strip()}", markup=False)
+
+
+@app.command("unlink")
+def unlink(context: typer.Context, user: User, by: Who = "") -> None:
+    """解除关联，立即退出。End the link to the identity provider; sessions of the user end."""
+    from qinglan.flow import linking
+
+    shell: Shell = context.obj
+    linking.unlink(_registry(shell), user, **_how(by))
+    shell.give({"user": user, "issuer": ""}) if shell.as_json else shell.out.print(f"{user}: —", markup=False)
 
 
 @app.command("reset-password")

@@ -20,7 +20,16 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from qinglan.access import Grant, Principal, load_permissions
-from qinglan.access.policy import check_grant, check_password, key_scopes, session_alive, wait_after
+from qinglan.access.policy import (
+    ABSOLUTE,
+    IDLE,
+    SECOND_WAIT,
+    check_grant,
+    check_password,
+    key_scopes,
+    session_alive,
+    wait_after,
+)
 from qinglan.core.errors import NotFound, QinglanError, UsageError
 from qinglan.plan.places import load_places
 from qinglan.store import accounts as book
@@ -33,7 +42,11 @@ _MEMBER = Grant("member")
 _SETUP, _SIGNING = "setup", "signing"
 _SEEN_EVERY = timedelta(seconds=60)
 RECOVERY_CODES = 10
+#: How long the row of a session that ended is kept.
+SESSIONS_KEPT = timedelta(days=183)
 KEY_MARK = "qlk_"
+#: How sessions are marked that an identity provider opened.
+BY_PROVIDER = "oidc"
 
 
 class Refused(QinglanError):
@@ -46,13 +59,17 @@ class Refused(QinglanError):
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """An open session: who, and what is still to be done (`stage` open or second; `must_change` the password)."""
+    """An open session: who, and what is still to be done (`stage` open or second; `must_change` the password).
+
+    `via` is how it was opened: password, oidc or first, with ``+second`` once the second factor was asked.
+    """
 
     id: int
     user_id: str
     stage: str
     must_change: bool
     principal: Principal
+    via: str
 
 
 @cache
@@ -297,14 +314,17 @@ def second_factor(registry: Registry, token: str, code: str, *, now: datetime, a
         book.count_failure(registry, row["id"], wait_after, at=now)
         raise Refused("wrong")
     book.end_session(registry, row["id"], found.id, who=row["id"], at=now)
-    return open_session(registry, row["id"], stage="open", via="second", now=now, agent=agent, address=address)
+    via = f"{found.via}+second"
+    return open_session(registry, row["id"], stage="open", via=via, now=now, agent=agent, address=address)
 
 
 def totp_step(secret: str, code: str, now: datetime) -> int:
     """The time step (RFC 6238, 30 s) whose code this is, at most one away from now; 0 when none is."""
     totp = pyotp.TOTP(secret)
     step = int(now.timestamp()) // totp.interval
-    return next((n for n in (step, step - 1, step + 1) if secrets.compare_digest(totp.generate_otp(n), code)), 0)
+    typed = code.encode()  # full-width digits are typed too: wrong, not a fault
+    near = (step, step - 1, step + 1)
+    return next((n for n in near if secrets.compare_digest(totp.generate_otp(n).encode(), typed)), 0)
 
 
 def _principal(row: Mapping[str, Any], *, via: str, scopes: frozenset[str] | None = None) -> Principal:
@@ -317,6 +337,11 @@ def _principal(row: Mapping[str, Any], *, via: str, scopes: frozenset[str] | Non
     return Principal(row["id"], row["name"], held, via, scopes)
 
 
+def granted(row: Mapping[str, Any]) -> Principal:
+    """A user with all that was granted, whatever he still has to do before he may use it."""
+    return _principal(dict(row) | {"must_change": False}, via="session")
+
+
 def find_session(registry: Registry, token: str, *, now: datetime) -> Session | None:
     """The session of a token; None when there is none, it has ended by itself, or the account is locked."""
     row = book.session(registry, digest(token))
@@ -326,8 +351,10 @@ def find_session(registry: Registry, token: str, *, now: datetime) -> Session | 
         return None
     if now - row["seen_at"] > _SEEN_EVERY:
         book.seen(registry, "sessions", row["id"], now)
-    who = _principal(row["user"], via="session")
-    return Session(row["id"], row["user_id"], row["stage"], row["user"]["must_change"], who)
+    # A drawn password that waits to be changed is not what somebody came in by at an identity provider.
+    must_change = row["user"]["must_change"] and not row["via"].startswith(BY_PROVIDER)
+    who = granted(row["user"]) if not must_change else _principal(row["user"], via="session")
+    return Session(row["id"], row["user_id"], row["stage"], must_change, who, row["via"])
 
 
 def sign_out(registry: Registry, session: Session, *, now: datetime) -> None:
@@ -344,6 +371,12 @@ def sessions(registry: Registry, user_id: str, *, now: datetime) -> list[Row]:
 def end_session(registry: Registry, user_id: str, session_id: int, *, now: datetime) -> None:
     """End one of one's own sessions."""
     book.end_session(registry, user_id, session_id, who=user_id, at=now)
+
+
+def tidy_sessions(registry: Registry, *, who: str, now: datetime) -> Row:
+    """End the sessions that are over by the policy and drop the rows of those that ended half a year ago."""
+    over = {"made": now - ABSOLUTE, "seen": now - IDLE, "waiting": now - SECOND_WAIT, "gone": now - SESSIONS_KEPT}
+    return book.tidy_sessions(registry, **over, who=who, at=now)
 
 
 # --- second factor ----------------------------------------------------------------------------------------------

@@ -37,6 +37,10 @@ class Settings:
     registry : where the registry lies, ``postgresql://USER@HOST/DATABASE`` without a password (that comes from
     PGPASSWORD or the password file); empty: SQLite in the home. QINGLAN_REGISTRY in the environment goes first.
     licence : what open data are published under (``content/open_data/licences.yaml``).
+    oidc_issuer, oidc_client_id : the identity provider at which people may sign in, and who we are to it (empty:
+    none); its secret comes from QINGLAN_OIDC_SECRET or the file that QINGLAN_OIDC_SECRET_FILE names.
+    oidc_label : its name on the button. oidc_link_by : claim by which an account is linked at the first sign-in;
+    empty: by an administrator only. oidc_trust_second : no second factor of ours where the provider asked one.
     """
 
     plan: str = "qinghai-2024"
@@ -47,6 +51,11 @@ class Settings:
     simulated: bool = False
     registry: str = ""
     licence: str = "CC-BY-4.0"
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_label: str = ""
+    oidc_link_by: str = ""
+    oidc_trust_second: bool = False
 
 
 @dataclass(frozen=True)

@@ -57,6 +57,34 @@ def user_of_issuer(registry: Registry, issuer: str, subject: str) -> str | None:
         return con.execute(query).scalar()
 
 
+def link_user(
+    registry: Registry, user_id: str, values: Mapping[str, Any], *, how: str, who: str, at: datetime
+) -> None:
+    """Write down that an identity provider knows a user by a subject. UsageError when it is another user's.
+
+    values : `issuer`, `issuer_subject`, and columns that change with them. how : ``hand``, or the claim by which
+    the account was found; then a link that is there already is not replaced.
+    """
+    issuer, subject = values["issuer"], values["issuer_subject"]
+    with registry.begin() as con:
+        held = _user(con, user_id)
+        query = select(_T.users.c.id).where(_T.users.c.issuer == issuer, _T.users.c.issuer_subject == subject)
+        taken = con.execute(query.where(_T.users.c.id != user_id)).scalar()
+        if taken is not None:
+            raise UsageError(f"{subject!r} is linked to {taken!r} already.", remedy="Unlink it there first.")
+        if held["issuer"] and how != "hand":
+            raise UsageError(f"{user_id!r} is linked already.", remedy="Unlink it first.")
+        con.execute(update(_T.users).where(_T.users.c.id == user_id).values(**values))
+        detail = {"issuer": issuer, "subject": subject, "how": how, "password_removed": "password_hash" in values}
+        append_event(con, "user.linked", user_id, detail, who=who, at=at)
+
+
+def note_refusal(registry: Registry, subject: str, detail: Mapping[str, Any], *, who: str, at: datetime) -> None:
+    """Somebody whom an identity provider vouches for was not let in."""
+    with registry.begin() as con:
+        append_event(con, "user.sign_in_refused", subject, detail, who=who, at=at)
+
+
 def count_users(registry: Registry) -> int:
     """How many there are."""
     with registry.read() as con:
@@ -241,6 +269,33 @@ def end_other_sessions(registry: Registry, user_id: str, kept: int, *, who: str,
     with registry.begin() as con:
         _end(con, (_T.sessions.c.id != kept) & (_T.sessions.c.user_id == user_id), at)
         append_event(con, "user.signed_out_elsewhere", user_id, {"kept": kept}, who=who, at=at)
+
+
+def tidy_sessions(
+    registry: Registry,
+    *,
+    made: datetime,
+    seen: datetime,
+    waiting: datetime,
+    gone: datetime,
+    who: str,
+    at: datetime,
+) -> Row:
+    """End sessions that are over and drop those that ended long ago; how many, `ended` and `removed`.
+
+    made, seen : one made or last seen at or before these is over; waiting : one that waits for its second factor.
+    gone : rows that ended at or before this are dropped; what they did stands in the log.
+    """
+    table = _T.sessions
+    over = (table.c.made_at <= made) | (table.c.seen_at <= seen)
+    over |= (table.c.stage == "second") & (table.c.made_at <= waiting)
+    with registry.begin() as con:
+        ended = con.execute(update(table).where(table.c.ended_at.is_(None), over).values(ended_at=at)).rowcount
+        removed = con.execute(table.delete().where(table.c.ended_at <= gone)).rowcount
+        found: Row = {"ended": ended, "removed": removed}
+        if ended or removed:
+            append_event(con, "sessions.tidied", "", found, who=who, at=at)
+    return found
 
 
 def add_key(registry: Registry, row: Mapping[str, Any], *, who: str, at: datetime) -> None:

@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from qinglan.access import DEMO, PUBLIC, Principal
 from qinglan.flow import accounts
+from qinglan.flow.oidc import Provider, provider_of
 from qinglan.web.csrf import COOKIE as FORM_COOKIE
 from qinglan.web.csrf import Forms
 
@@ -22,15 +23,17 @@ COOKIE = "qinglan_session"
 
 
 class People:
-    """How an application knows people: its registry, and who a visitor is.
+    """How an application knows people: its registry, its identity provider, and who a visitor is.
 
     local : the console can be reached from this machine only, so that a visitor of invented data may look at it.
+    Raises UsageError for settings of a provider that do not fit together.
     """
 
     def __init__(self, workspace: Any, clock: Callable[[], datetime], *, local: bool = True) -> None:
         self._workspace, self._clock = workspace, clock
         settings = getattr(workspace, "settings", None)
         self.local = local
+        self.provider: Provider | None = None if settings is None else provider_of(settings)
         self.visitor = DEMO if local and settings is not None and settings.simulated else PUBLIC
 
     @cached_property

@@ -30,6 +30,11 @@ Field = Annotated[str, Form()]
 
 #: Tries to sign in from one address in a minute, for each worker; accounts themselves close by the policy.
 TRIES = RateLimitItemPerMinute(20)
+#: What can go wrong at the identity provider, with the status of the form that says so.
+FROM_PROVIDER = {
+    "oidc_away": 503, "oidc_refused": 403, "oidc_late": 400, "oidc_answer": 502, "oidc_unknown": 403,
+    "oidc_locked": 403, "oidc_many": 429,
+}  # fmt: skip
 _LIMITER = MovingWindowRateLimiter(MemoryStorage())
 
 
@@ -68,12 +73,36 @@ def _address(request: Request) -> str:
     return request.client.host if request.client else ""
 
 
-def _from(request: Request) -> dict[str, str]:
+def came_from(request: Request) -> dict[str, str]:
+    """The browser and the address that a session is opened for."""
     return {"agent": request.headers.get("user-agent", ""), "address": _address(request)}
 
 
-def _too_many(request: Request) -> bool:
+def too_many(request: Request) -> bool:
+    """Whether an address tries to sign in too often."""
     return not _LIMITER.hit(TRIES, "sign-in", _address(request))
+
+
+def sign_in_form(
+    request: Request, after: str, *, status: int = 200, why: str = "", until: str = "", user: str = "",
+    subject: str = "",
+) -> Response:  # fmt: skip
+    """The form to sign in, with the button of the identity provider where one is set.
+
+    why : what went wrong, a key of the words; until, subject : what these words name.
+    """
+    return page(
+        request, "account_sign_in.html", status=status, after=after, why=why, until=until, user=user,
+        subject=subject, provider=people(request).provider,
+    )  # fmt: skip
+
+
+def signed_in(request: Request, token: str, after: str) -> Response:
+    """Hand a new session over, and on: to the second factor where it waits for one."""
+    found = accounts.find_session(people(request).registry, token, now=site(request).clock())
+    second = found is not None and found.stage == "second"
+    answer = RedirectResponse(f"/sign-in/second?next={quote(after)}" if second else after, status_code=303)
+    return give_session(request, answer, token)
 
 
 def _refusal(error: accounts.Refused) -> tuple[str, str]:
@@ -90,31 +119,31 @@ def done(path: str, what: str) -> Response:
 
 
 @router.get("/sign-in")
-def sign_in_page(request: Request, me: Visitor, next: str = "/") -> Response:  # noqa: A002
+def sign_in_page(
+    request: Request, me: Visitor, next: str = "/", why: str = "", subject: str = ""  # noqa: A002
+) -> Response:  # fmt: skip
     """The form to sign in; before the first account exists, the way to make it."""
     home = people(request)
     if home.local and not accounts.has_users(home.registry):
         return RedirectResponse("/first-run", status_code=303)
-    return page(request, "account_sign_in.html", after=local_path(next), why="", until="", user="")
+    if why not in FROM_PROVIDER:
+        return sign_in_form(request, local_path(next))
+    shown = subject if len(subject) <= 255 and " " not in subject and subject.isprintable() else ""
+    return sign_in_form(request, local_path(next), status=FROM_PROVIDER[why], why=why, subject=shown)
 
 
 @router.post("/sign-in")
 def sign_in(request: Request, me: Visitor, user: Field = "", password: Field = "", next: Field = "/") -> Response:  # noqa: A002
     """Sign in by password; on to the second factor where one is set."""
     after, registry = local_path(next), people(request).registry
-    told: dict[str, Any] = {"after": after, "user": user, "until": ""}
-    if _too_many(request):
-        return page(request, "account_sign_in.html", status=429, why="many", **told)
-    now = site(request).clock()
+    if too_many(request):
+        return sign_in_form(request, after, status=429, why="many", user=user)
     try:
-        token = accounts.sign_in(registry, user, password, now=now, **_from(request))
+        token = accounts.sign_in(registry, user, password, now=site(request).clock(), **came_from(request))
     except accounts.Refused as error:
         why, until = _refusal(error)
-        return page(request, "account_sign_in.html", status=401, why=why, **told | {"until": until})
-    found = accounts.find_session(registry, token, now=now)
-    second = found is not None and found.stage == "second"
-    answer = RedirectResponse(f"/sign-in/second?next={quote(after)}" if second else after, status_code=303)
-    return give_session(request, answer, token)
+        return sign_in_form(request, after, status=401, why=why, until=until, user=user)
+    return signed_in(request, token, after)
 
 
 @router.get("/sign-in/second")
@@ -130,11 +159,11 @@ def second_page(request: Request, me: Visitor, next: str = "/") -> Response:  # 
 def second(request: Request, me: Visitor, code: Field = "", next: Field = "/") -> Response:  # noqa: A002
     """Complete signing in by a code of the app or a recovery code."""
     after, token = local_path(next), getattr(request.state, "session_token", "")
-    if _too_many(request):
+    if too_many(request):
         return page(request, "account_second.html", status=429, after=after, why="many", until="")
     try:
         made = accounts.second_factor(
-            people(request).registry, token, code, now=site(request).clock(), **_from(request)
+            people(request).registry, token, code, now=site(request).clock(), **came_from(request)
         )
     except accounts.Refused as error:
         why, until = _refusal(error)
@@ -172,7 +201,7 @@ def first_run(
         site(request).clock(),
     )
     told: dict[str, Any] = {"given": given, "shortest": SHORTEST}
-    if _too_many(request):
+    if too_many(request):
         return page(request, "account_first_run.html", status=429, why="many", **told)
     try:
         made = accounts.first_run(registry, code, user, name, password, now=now)
@@ -182,7 +211,7 @@ def first_run(
         return page(request, "account_first_run.html", status=422, why=error.rule, **told)
     except UsageError:
         return page(request, "account_first_run.html", status=422, why="id", **told)
-    token = accounts.open_session(registry, made, stage="open", via="first", now=now, **_from(request))
+    token = accounts.open_session(registry, made, stage="open", via="first", now=now, **came_from(request))
     return give_session(request, done("/account", "first"), token)
 
 
