@@ -75,7 +75,7 @@ def user(request: Request, me: Users, user_id: str, done: str = "") -> Response:
         request, "admin_user.html", user=accounts.user(registry, user_id), table=load_permissions(),
         roles=_roles(), places=_places(request), named=load_places(),
         sessions=accounts.sessions(registry, user_id, now=now),
-        keys=accounts.keys(registry, user_id), done=done, now=now,
+        keys=accounts.keys(registry, user_id), done=done, now=now, provider=people(request).provider,
     )  # fmt: skip
 
 
