@@ -14,7 +14,7 @@ from argon2 import PasswordHasher
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant
-from qinglan.flow import accounts
+from qinglan.flow import accounts, operations
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.store.registry import append_event, events, verify_events
 from qinglan.web import create_app
@@ -145,6 +145,43 @@ def test_sessions_end_by_idleness_and_by_age(browser: TestClient, people: Any, c
     sign_in(browser, "office")
     clock.on(minutes=61)
     assert browser.get("/account").status_code == 401
+
+
+def test_the_nightly_job_ends_what_is_over_and_drops_what_ended_long_ago(
+    browser: TestClient, people: Any, space: Workspace, clock: Clock
+) -> None:
+    """Source: docs/design/0007-accounts.md (a session's row is kept half a year after its end)."""
+
+    def tidy() -> dict[str, Any]:
+        row = operations.run_job(space, "tidy-sessions", who="test", clock=clock)
+        assert row["outcome"] == "done", row
+        return dict(row["result"])
+
+    sign_in(browser, "office")
+    assert tidy() == {"ended": 0, "removed": 0}
+    assert browser.get("/account").status_code == 200
+    clock.on(minutes=61)
+    sign_in(browser, "xining")
+    assert tidy() == {"ended": 1, "removed": 0}
+    assert browser.get("/account").status_code == 200
+    clock.on(days=182)
+    assert tidy() == {"ended": 1, "removed": 0}
+    clock.on(days=2)
+    assert tidy() == {"ended": 0, "removed": 1}
+    clock.on(days=183)
+    assert tidy() == {"ended": 0, "removed": 1}
+    assert len(events(space.registry, what="sessions.tidied")) == 4
+    assert verify_events(space.registry).holds
+
+
+def test_full_width_digits_are_a_wrong_code_and_no_fault(browser: TestClient, people: Any, clock: Clock) -> None:
+    """Chinese input methods type them."""
+    sign_in(browser, "office")
+    page = browser.get("/account/second")
+    secret = re.search(r'name="secret" value="([A-Z2-7]{32})"', page.text)
+    assert secret
+    data = {"csrf": token(page), "secret": secret[1], "code": "１２３４５６"}
+    assert browser.post("/account/second", data=data).status_code == 401
 
 
 @pytest.mark.parametrize("where", ["https://evil.cn/", "//evil.cn", "/\\evil.cn", "javascript:x", "x"])

@@ -142,6 +142,12 @@ def _drafts(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -
     return {"drafted": [made.id for made in publications.draft_due(workspace, now)]}
 
 
+@action("sessions.tidy")
+def _tidy_sessions(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """End the sessions that are over, drop the rows of those that ended half a year ago."""
+    return accounts.tidy_sessions(workspace.registry, who=_WHO, now=now)
+
+
 # -- jobs ----------------------------------------------------------------------------------------------------
 
 

@@ -1,7 +1,7 @@
 """Tables of people, their grants, sessions and keys. Secrets are kept only as hashes (but the second factor's).
 
 A grant or a key is ended, never deleted, so that the log can be read against them; a session is kept half a year
-after its end (Cybersecurity Law of the PRC, art. 23: records of networks for at least six months).
+after its end (Cybersecurity Law of the PRC: logs of networks are kept at least six months).
 """
 
 from __future__ import annotations
