@@ -17,6 +17,7 @@ from qinglan.core.batch import Batch, LayoutInfo
 from qinglan.core.errors import LayoutError, StoreError, UnknownName, UsageError
 from qinglan.flow import backup, console_settings, feeds, health, operations
 from qinglan.flow.ingest import ingest
+from qinglan.flow.run import run
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.store import jobs as book
 from qinglan.store import registry
@@ -200,3 +201,24 @@ def test_pausing_needs_a_reason_and_leaves_it_in_the_log(workspace: Workspace) -
         False,
     )
     assert next(r for r in operations.jobs(workspace, NOW) if r["name"] == "bulletins")["next"] is None
+
+
+def test_an_option_set_in_the_console_is_carried_by_the_next_run_and_moves_none_before(
+    workspace: Workspace, tmp_path: Path
+) -> None:
+    load(workspace, tmp_path, "1480A 0 100\n1481A 0 100\n2667A 0 100")
+    before = run(workspace, now=NOW)
+    stood = (before.folder / "verdict.json").read_bytes()
+    key = "option.hj663.attainment"
+    console_settings.change(workspace, key, "mean_only", reason="as the ministry's letter", who="wang", now=NOW)
+    assert (before.folder / "verdict.json").read_bytes() == stood
+    after = run(workspace, now=NOW)
+    assert after.content["run"]["id"] != before.content["run"]["id"]
+    assert after.content["run"]["arguments"]["options"] == {"hj663": {"attainment": "mean_only"}}
+    (used,) = [r["options"]["attainment"] for r in after.content["run"]["rules"] if r["book"] == "hj663"]
+    assert used == "mean_only"
+    default = str(console_settings.declared()[key].default)
+    given = {"hj663": {"attainment": default}}  # what is asked of one run goes before what is set
+    assert console_settings.options(workspace, given) == given
+    console_settings.change(workspace, key, default, reason="back", who="wang", now=NOW)
+    assert console_settings.options(workspace) == {}

@@ -87,3 +87,25 @@ def test_a_job_runs_now_and_its_run_is_listed(client: TestClient, workspace: Wor
 def test_others_do_not_come_in(client: TestClient) -> None:
     for path in ("/admin", "/admin/sources", "/admin/jobs"):
         assert client.get(path, headers={"x-who": "province"}).status_code == 403
+
+
+def test_a_setting_is_changed_with_a_reason_and_its_change_is_shown(
+    client: TestClient, workspace: Workspace
+) -> None:
+    path = "/admin/settings/health.hourly_late"
+    assert post(client, path, value="3", reason="").status_code == 422
+    wrong = post(client, path, value="999", reason="slow line")
+    assert (wrong.status_code, "1 to 48" in wrong.text, '<details class="dialog" open>' in wrong.text) == (
+        422,
+        True,
+        True,
+    )
+    assert post(client, path, value="3", reason="slow line").status_code == 303
+    page = client.get("/admin/settings").text
+    assert "slow line" in page
+    assert "3 小时" in page
+    choice = post(client, "/admin/settings/option.ranking.weights", value="nothing", reason="r")
+    assert choice.status_code == 422
+    assert post(client, "/admin/settings/plan", value="x", reason="r").status_code == 404  # the file's, not ours
+    assert client.post(path, headers={"x-who": "province"}).status_code == 403
+    assert [e["who"] for e in events(workspace.registry, what="setting.changed")] == ["wang"]

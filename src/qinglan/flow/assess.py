@@ -8,7 +8,7 @@ from typing import Any
 
 from qinglan.core.clock import Period
 from qinglan.core.errors import NotFound, UnknownName
-from qinglan.flow import air_results
+from qinglan.flow import air_results, console_settings
 from qinglan.flow.air_results import AirTables, Options
 from qinglan.flow.decide import place_code
 from qinglan.flow.run import air_tables, fields_of
@@ -22,6 +22,7 @@ def assess(
     workspace: Workspace, period: Period, places: Sequence[str] | None, options: Options, progress: Progress
 ) -> dict[str, Any]:
     """Summary, evaluation and exceedance of places over a period, dust in and out, with the rules that judged."""
+    options = console_settings.options(workspace, options)
     air, _, _ = air_tables(workspace, period.end, options=options, periods=[period], progress=progress)
     try:
         codes = [place_code(workspace, name) for name in places] if places else None
@@ -41,6 +42,7 @@ def rank(
     workspace: Workspace, period: Period, among: str, dust: str, options: Options, progress: Progress
 ) -> dict[str, Any]:
     """Ranking of a field of places over a period, against the same period of the year before."""
+    options = console_settings.options(workspace, options)
     air, _, periods = air_tables(workspace, period.end, options=options, periods=[period], progress=progress)
     try:
         fields = fields_of(workspace, air)

@@ -19,7 +19,7 @@ from qinglan.air.qc import series
 from qinglan.air.statistics import station_days
 from qinglan.core.clock import Period
 from qinglan.core.names import DAILY_ITEMS
-from qinglan.flow import quality
+from qinglan.flow import console_settings, quality
 from qinglan.flow.run import data_span
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.rules import load_book, rules_on
@@ -41,8 +41,8 @@ def audit(workspace: Workspace, progress: Progress) -> dict[str, Any]:
     """
     first, last = data_span(workspace)
     progress("quality control")
-    quality.control(workspace, load_book("qc", last))
-    book = load_book("qc", last)
+    book = rules_on(last, console_settings.options(workspace)).control
+    quality.control(workspace, book)
     register = {r["station"]: r for r in stations.stations(workspace.registry)}
     con = workspace.lake.connect()
     try:

@@ -15,6 +15,7 @@ from qinglan import __version__
 from qinglan.air import qc
 from qinglan.core.provenance import fingerprint
 from qinglan.core.rulebook import RuleBook
+from qinglan.flow import console_settings
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.rules import rules_on
 from qinglan.store.decisions import flag_decisions
@@ -89,7 +90,7 @@ def control_on(
     workspace: Workspace, on: date, options: Mapping[str, Mapping[str, str]] | None = None
 ) -> ControlReport:
     """:func:`control` by the book in force on a date, under options."""
-    return control(workspace, rules_on(on, options).control)
+    return control(workspace, rules_on(on, console_settings.options(workspace, options)).control)
 
 
 def _decision_table(rows: list[dict[str, Any]]) -> ir.Table | None:

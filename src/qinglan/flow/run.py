@@ -21,8 +21,9 @@ from qinglan.core.clock import Period
 from qinglan.core.errors import NotFound
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.core.provenance import Coverage, Run, fingerprint
-from qinglan.flow import air_results, dust, quality
+from qinglan.flow import air_results, console_settings, dust, quality
 from qinglan.flow.air_results import AirTables, Options
+from qinglan.flow.beside import build as build_beside
 from qinglan.flow.measure import Basis, Evaluated
 from qinglan.flow.outlook import outlook
 from qinglan.flow.review import final_months
@@ -81,7 +82,7 @@ def air_tables(
 
     Raises NotFound when the lake holds no observations.
     """
-    chosen = options or {}
+    chosen = console_settings.options(workspace, options)
     first, last = data_span(workspace)
     as_of = min(as_of, last) if as_of is not None else last
     progress("quality control")
@@ -147,8 +148,12 @@ def run(
     progress: Progress = _silent,
     review: Callable[[Workspace], None] | None = None,
 ) -> Verdict:
-    """Judge the workspace's plan and make the result the current one."""
+    """Judge the workspace's plan and make the result the current one.
+
+    options : of the rule books, for this run, over those set in the console; the verdict carries what was used.
+    """
     plan = load_plan(workspace.settings.plan)
+    options = console_settings.options(workspace, options)
     wanted = _periods(workspace, plan, as_of)
     air, as_of, periods = air_tables(
         workspace, as_of, options=options, periods=wanted, progress=progress, review=review
@@ -156,13 +161,14 @@ def run(
     try:
         progress("ranking")
         air_results.compute_ranking(air, fields_of(workspace, air), periods)
-        _keep_extras(workspace, air, as_of, options or {})
+        _keep_extras(workspace, air, as_of, options)
         progress("verdict")
-        content = _content(workspace, plan, air, as_of, options or {}, now)
+        content = _content(workspace, plan, air, as_of, options, now)
         folder = _write(workspace, air, content)
     finally:
         air.con.disconnect()
     build_series(workspace, folder)
+    build_beside(workspace, folder)
     runs.record_run(workspace.registry, content["run"]["id"], "run", content["run"], who=who, at=now)
     return Verdict(folder, content)
 

@@ -13,6 +13,7 @@ from qinglan.air import comparators, trend
 from qinglan.core.clock import Period
 from qinglan.core.errors import NotFound, QinglanError, UnknownName, UsageError
 from qinglan.core.names import DAILY_ITEMS
+from qinglan.flow import console_settings
 from qinglan.flow.air_results import Options
 from qinglan.flow.decide import place_code
 from qinglan.flow.run import air_tables, data_span
@@ -47,7 +48,7 @@ def place_trend(
         air.con.disconnect()
     if not rows:
         raise NotFound(f"no {item} of {place} in this workspace.", remedy="Load its observations first.")
-    rules = rules_on(last, options)
+    rules = rules_on(last, console_settings.options(workspace, options))
     wanted = rules.ranking.get(f"item.{item}").value
     statistic = "mean" if wanted == "mean" else f"p{int(wanted)}"
     found = {(r["period"], r["statistic"]): r for r in rows}

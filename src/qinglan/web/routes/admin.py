@@ -1,4 +1,4 @@
-"""Administration: users, roles, audit log, settings."""
+"""Administration: users, roles, audit log."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from qinglan.access import Grant, Principal, load_permissions
 from qinglan.core.clock import CST
 from qinglan.core.errors import UsageError
 from qinglan.flow import accounts, audit_log
-from qinglan.flow.workspace import SETTINGS_FILE
 from qinglan.plan.places import load_places
 from qinglan.web.access import needs
 from qinglan.web.routes.account import done, page, people
@@ -23,7 +22,6 @@ router = APIRouter()
 
 Users = Annotated[Principal, needs("admin.users")]
 Audit = Annotated[Principal, needs("admin.audit")]
-Settings = Annotated[Principal, needs("admin.settings")]
 Field = Annotated[str, Form()]
 
 #: Rows of a page of the log.
@@ -152,11 +150,3 @@ def audit(
     told = {"who": who, "what": what, "subject": subject, "first": first, "last": last}
     chain = audit_log.verify(registry) if verify else None
     return page(request, "admin_audit.html", rows=rows, after=after, asked=told, before=before, chain=chain)
-
-
-@router.get("/admin/settings")
-def settings(request: Request, me: Settings) -> Response:
-    """What this workspace is set to; it is changed in its file."""
-    found = getattr(site(request).workspace, "settings", None)
-    rows = {name: getattr(found, name) for name in found.__dataclass_fields__} if found is not None else {}
-    return page(request, "admin_settings.html", rows=rows, file=str(site(request).workspace.home / SETTINGS_FILE))
