@@ -1,0 +1,1 @@
+"""The SensorThings API over HTTP: query options, addresses, and entities as JSON."""
