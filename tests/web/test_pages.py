@@ -131,7 +131,7 @@ def test_a_fault_of_ours_shows_no_insides(home: Path, client: TestClient, monkey
 
     monkeypatch.setattr("qinglan.flow.views.board", broken)
     quiet = TestClient(client.app, base_url="http://127.0.0.1", raise_server_exceptions=False)
-    answer = quiet.get("/plan")
+    answer = quiet.get("/plan?once=1")
     assert answer.status_code == 500
     assert "这一页出错了" in answer.text
     assert "secret" not in answer.text

@@ -146,10 +146,10 @@ def test_a_reader_who_has_the_page_gets_none(reader: TestClient) -> None:
 def test_unknown_queries_do_not_fill_the_memory(reader: TestClient) -> None:
     """The page does not depend on them, so they make no new one."""
     reader.get("/public")
-    kept = len(reader.app.state.public_pages.kept)  # type: ignore[attr-defined]
+    kept = len(reader.app.state.answers)  # type: ignore[attr-defined]
     for k in range(5):
         reader.get("/public", params={"x": str(k), "lang": "zz"})
-    assert len(reader.app.state.public_pages.kept) == kept  # type: ignore[attr-defined]
+    assert len(reader.app.state.answers) == kept  # type: ignore[attr-defined]
 
 
 def test_pages_are_fast(reader: TestClient) -> None:

@@ -252,7 +252,7 @@ def build(workspace: opened.Workspace, folder: Path) -> Path:
     the same (`exact`): a run that was made before this table existed may be older than the lake.
     """
     place = folder / FOLDER
-    with _alone(workspace.results / f".{folder.name}.series.lock"):
+    with alone(workspace.results / f".{folder.name}.series.lock"):
         if (place / INDEX).is_file():
             return place
         said = json.loads((folder / "verdict.json").read_text(encoding="utf-8"))
@@ -274,7 +274,7 @@ def build(workspace: opened.Workspace, folder: Path) -> Path:
 
 
 @contextmanager
-def _alone(lock: Path) -> Iterator[None]:
+def alone(lock: Path) -> Iterator[None]:
     """Be the only process that makes this run's series; the system frees the lock of one that dies."""
     handle = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     try:
@@ -299,7 +299,7 @@ def _ordered(workspace: opened.Workspace, as_of: date) -> Iterator[tuple[str, pa
         parts: list[pa.Table] = []
         station: str | None = None
         for batch in con.con.sql(con.compile(kept)).to_arrow_reader(_CHUNK):
-            for name, piece in _by_station(pa.Table.from_batches([batch])):
+            for name, piece in by_station(pa.Table.from_batches([batch])):
                 if name != station:
                     if station is not None:
                         yield station, pa.concat_tables(parts)
@@ -311,7 +311,7 @@ def _ordered(workspace: opened.Workspace, as_of: date) -> Iterator[tuple[str, pa
         con.disconnect()
 
 
-def _by_station(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
+def by_station(table: pa.Table) -> Iterator[tuple[str, pa.Table]]:
     """Cut rows that are ordered by station where the station changes."""
     if not table.num_rows:
         return

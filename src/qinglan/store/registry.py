@@ -27,6 +27,7 @@ from sqlalchemy import ColumnElement, Connection, insert, inspect, select
 from qinglan.core.errors import StoreError
 from qinglan.store import chain, schema
 from qinglan.store.engine_sql import READING, make_engine, migrating_alone, wait_for_turn
+from qinglan.store.newest import Newest
 
 Row = dict[str, Any]
 
@@ -45,6 +46,8 @@ class Registry:
         self.engine = make_engine(place)
         #: Where it lies, without a password: for messages.
         self.shown = self.engine.url.render_as_string(hide_password=True)
+        #: Tells whether anything changed, cheaply.
+        self.newest = Newest(self.engine)
         if upgrade:
             self.migrate()
 
@@ -63,6 +66,7 @@ class Registry:
 
     def close(self) -> None:
         """Give the connections back."""
+        self.newest.close()
         self.engine.dispose()
 
     def revision(self) -> str | None:

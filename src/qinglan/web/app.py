@@ -25,11 +25,13 @@ from qinglan.web.access import check_routes
 from qinglan.web.api import ApiSettings, mount_api
 from qinglan.web.assets import Assets
 from qinglan.web.binding import LOCAL_NAMES
+from qinglan.web.cache import PACK_FROM, PACK_LEVEL, Answers
 from qinglan.web.csrf import ForeignForm
 from qinglan.web.identify import Identify, People
+from qinglan.web.keep import KeepPages
 from qinglan.web.observe import Observe
 from qinglan.web.routes import ROUTERS
-from qinglan.web.site import CALM, NotModified, Site
+from qinglan.web.site import Site
 
 log = logging.getLogger(__name__)
 
@@ -101,24 +103,21 @@ def create_app(
     app.state.site = Site(workspace, clock)
     app.state.people = People(workspace, clock, local=local)
     app.mount("/static", Assets(), name="static")
-    mount_api(app, app.state.site, api)
+    app.state.answers = Answers()
+    mount_api(app, app.state.site, app.state.answers, api)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_exception_handler(NotModified, _not_modified)
     app.add_exception_handler(QinglanError, _expected)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _crash)
     check_routes(app)
-    app.add_middleware(GZipMiddleware, minimum_size=1024)
+    app.add_middleware(KeepPages, site=app.state.site, answers=app.state.answers)
+    app.add_middleware(GZipMiddleware, minimum_size=PACK_FROM, compresslevel=PACK_LEVEL)
     app.add_middleware(Identify, people=app.state.people, identify=identify)
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(Observe)
     return app
-
-
-def _not_modified(request: Request, error: Any) -> Response:
-    return Response(status_code=304, headers={"ETag": error.etag, "Cache-Control": CALM, "Vary": "Cookie"})
 
 
 def _answer(request: Request, status: int, kind: str, **detail: Any) -> Response:

@@ -11,15 +11,24 @@ import threading
 import zlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from typing import Protocol
 
 #: Bytes kept in a process [MB], and the largest share that one answer may take.
 MEGABYTES = int(os.environ.get("QINGLAN_CACHE_MB", "64"))
 _LARGEST = 8
 #: Answers shorter than this are not worth packing [bytes].
-_PACK_FROM = 1024
-_LEVEL = 3
+PACK_FROM = 1024
+PACK_LEVEL = 3
 
 Headers = tuple[tuple[bytes, bytes], ...]
+
+
+class Sized(Protocol):
+    """Whatever can be kept."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it takes."""
 
 
 @dataclass(slots=True)
@@ -33,7 +42,7 @@ class Kept:
     def sent(self, accepts: str) -> tuple[list[tuple[bytes, bytes]], bytes]:
         """Headers and body for a reader who accepts these encodings."""
         headers, body = list(self.headers), self.body
-        if len(body) >= _PACK_FROM:
+        if len(body) >= PACK_FROM:
             headers.append((b"vary", b"Accept-Encoding"))
             if "gzip" in accepts:
                 if self.packed is None:
@@ -55,7 +64,7 @@ def pack(body: bytes) -> bytes:
     >>> zlib.decompress(pack(b"abc" * 900), 31) == b"abc" * 900
     True
     """
-    press = zlib.compressobj(_LEVEL, zlib.DEFLATED, 31)
+    press = zlib.compressobj(PACK_LEVEL, zlib.DEFLATED, 31)
     return press.compress(body) + press.flush()
 
 
@@ -65,10 +74,10 @@ class Answers:
     def __init__(self, megabytes: int = MEGABYTES) -> None:
         self.room = megabytes * 2**20
         self.used = 0
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, Sized] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: str) -> Kept | None:
+    def get(self, key: str) -> Sized | None:
         """An answer, which becomes the most recent one."""
         with self._lock:
             found = self._kept.get(key)
@@ -76,7 +85,7 @@ class Answers:
                 self._kept.move_to_end(key)
             return found
 
-    def put(self, key: str, answer: Kept) -> None:
+    def put(self, key: str, answer: Sized) -> None:
         """Keep an answer; others leave until there is room. One that is too large is not kept."""
         if answer.size * _LARGEST > self.room:
             return

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from starlette.requests import Request
 
 from qinglan.air.patterns import Means
 from qinglan.air.rose import Rose
@@ -30,12 +29,8 @@ MARKS = {"invalid": (_CROSS, "var(--bad)"), "missing": ("emptyTriangle", "var(--
          "below_detection": ("emptyCircle", "var(--warn)")}  # fmt: skip
 
 
-def kept(request: Request) -> dict[str, str]:
-    """Headers of an answer that is a pure function of the run and the address."""
-    headers = {"Cache-Control": CALM, "Vary": "Cookie"}
-    if hasattr(request.state, "etag"):
-        headers["ETag"] = request.state.etag
-    return headers
+#: Headers of a chart: the reader asks again, and gets it again only when it changed.
+KEPT = {"Cache-Control": CALM, "Vary": "Cookie"}
 
 
 def wall(time: NDArray[np.datetime64]) -> NDArray[np.int64]:

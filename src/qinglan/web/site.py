@@ -1,9 +1,8 @@
-"""What every page shares: the workspace, the language and theme of the reader, templates, ETags and CSV."""
+"""What every page shares: the workspace, the language and theme of the reader, templates and tables as files."""
 
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,13 +32,8 @@ from qinglan.web.text import LANGUAGES, Text
 THEMES = ("auto", "light", "dark")
 COOKIE_DAYS = 365
 CALM = "private, no-cache"
-
-
-class NotModified(Exception):
-    """The reader already has this page."""
-
-    def __init__(self, etag: str) -> None:
-        self.etag = etag
+#: What an answer stands on: the run alone, or everything as it is now (:mod:`qinglan.web.keep`).
+RUN, NOW = "run", "now"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,27 +82,20 @@ class Site:
     clock: Callable[[], datetime]
 
     def open(self, request: Request, *, tagged: bool = True) -> views.Result:
-        """The current run; raises NotModified when the reader's copy of this page is of the same run.
+        """The current run, for an answer that may be kept while the run is the same.
 
-        Pages that depend on the clock or on the live registry pass `tagged=False`.
+        An answer that depends on the clock, the live registry or the lake passes `tagged=False`: it is kept for a
+        minute at most, and only while nothing changes.
         """
         result = views.current(self.workspace)
-        if tagged:
-            etag = self.etag(request, result)
-            request.state.etag = etag
-            if etag in request.headers.get("if-none-match", ""):
-                raise NotModified(etag)
+        self.stands_on(request, RUN if tagged else NOW)
         return result
 
     @staticmethod
-    def etag(request: Request, result: views.Result) -> str:
-        """Names one page of one run for one reader."""
-        reader = Reader.of(request)
-        seed = "|".join(
-            (result.key, str(request.url.path), str(request.url.query), reader.language, reader.theme,
-             __version__, principal(request).id, ",".join(g.role for g in principal(request).grants))
-        )  # fmt: skip
-        return f'W/"{hashlib.sha256(seed.encode()).hexdigest()[:20]}"'
+    def stands_on(request: Request, what: str) -> None:
+        """Say what the answer to this request stands on; NOW outweighs RUN."""
+        if getattr(request.state, "stands_on", "") != NOW:
+            request.state.stands_on = what
 
     def page(
         self,
@@ -136,12 +123,11 @@ class Site:
         html = environment().get_template(template).render(
             t=words, reader=reader, link=link, result=result, path=request.url.path, themes=THEMES,
             languages=LANGUAGES, me=me, may=me.may, nav=NAV, csrf_token=getattr(request.state, "csrf_token", ""),
+            my_name=getattr(request.state, "my_name", "") or me.name or me.id,
             **context,
         )  # fmt: skip
         response = HTMLResponse(html, status_code=status, headers={"Cache-Control": CALM, "Vary": "Cookie"})
         response.headers["Content-Language"] = "zh-CN" if reader.language == "zh" else "en"
-        if status == 200 and hasattr(request.state, "etag"):
-            response.headers["ETag"] = request.state.etag
         for name, known in (("lang", LANGUAGES), ("theme", THEMES)):
             asked = request.query_params.get(name, "")
             if asked in known:
@@ -168,8 +154,6 @@ class Site:
         table = [list(heads.values()), *([_cell(row.get(column)) for column in heads] for row in rows)]
         media, write = _SHEETS[kind]
         headers = {"Content-Disposition": f'attachment; filename="{name}.{kind}"', "Cache-Control": CALM}
-        if hasattr(request.state, "etag"):
-            headers["ETag"] = request.state.etag
         return Response(write(table), media_type=media, headers=headers)
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +12,7 @@ from numpy.typing import NDArray
 from qinglan.core.clock import HOUR, Period, day_and_hour, from_day_and_hour
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import HOURLY_ITEMS
-from qinglan.flow import series
-from qinglan.flow import workspace as opened
+from qinglan.flow import beside, series
 from qinglan.flow.views import making
 from qinglan.flow.views.result import Result, Row, Workspace
 
@@ -164,38 +161,17 @@ def flags(workspace: Workspace, result: Result, code: str, span: Window) -> list
 
     reported : the value as it was sent, which control keeps whatever it thinks of it.
     """
-    if not isinstance(workspace, opened.Workspace):
-        return []
-    every = _flags(workspace, result.key, code)
-    return [row for row in every if span.start < row["time"] <= span.end]
-
-
-@lru_cache(maxsize=128)
-def _flags(workspace: opened.Workspace, key: str, code: str) -> tuple[Row, ...]:
-    """Read once for a run; `key` only keys the cache."""
-    con = workspace.lake.connect()
-    try:
-        found = workspace.lake.table("flags", con=con, stations=[code])
-        sent = workspace.lake.table("hours", con=con, stations=[code])
-        sent = sent.select("station", "time", *(sent[item].name(f"sent_{item}") for item in HOURLY_ITEMS))
-        joined = found.left_join(sent, ["station", "time"])
-        wanted = ["station", "time", "item", "rule", "state", "detail", *(f"sent_{i}" for i in HOURLY_ITEMS)]
-        rows = joined.select(*wanted).to_pyarrow().to_pylist()
-    finally:
-        con.disconnect()
-    made: list[Row] = []
-    for row in rows:
-        sent_values = {item: row.pop(f"sent_{item}") for item in HOURLY_ITEMS}
-        made.append({**row, "reported": sent_values.get(row["item"])})
-    return tuple(sorted(made, key=lambda r: (-r["time"].timestamp(), r["item"], r["rule"])))
+    found = beside.open_beside(workspace, result.folder)
+    return [] if found is None else found.flags(code, span.start, span.end)
 
 
 def wind(workspace: Workspace, result: Result, code: str, hours: Grid) -> Wind | None:
     """Wind of the station, or of the nearest one within 30 km that has it, on a grid's clock; else None."""
-    if not isinstance(workspace, opened.Workspace):
+    found = beside.open_beside(workspace, result.folder)
+    if found is None:
         return None
-    for other, distance in _weather_near(workspace, result, code):
-        time, direction, speed = _weather(workspace, result.key, other)
+    for other, distance in _weather_near(found, result, code):
+        time, direction, speed = found.wind(other)
         at = np.searchsorted(time, hours.time)
         there = at < len(time)
         there[there] = time[at[there]] == hours.time[there]
@@ -206,11 +182,10 @@ def wind(workspace: Workspace, result: Result, code: str, hours: Grid) -> Wind |
     return None
 
 
-def _weather_near(workspace: opened.Workspace, result: Result, code: str) -> list[tuple[str, float]]:
+def _weather_near(found: beside.Beside, result: Result, code: str) -> list[tuple[str, float]]:
     """Stations with weather, nearest first, with their distance [km]."""
-    having = _weather_stations(workspace, result.key)
     known = {row["station"]: row for row in making.stations(result)}
-    near = [(name, distance(known[code], known[name])) for name in having if name in known]
+    near = [(name, distance(known[code], known[name])) for name in found.windy if name in known]
     return sorted(((n, d) for n, d in near if d <= WEATHER_WITHIN), key=lambda each: each[1])
 
 
@@ -223,28 +198,3 @@ def distance(one: Row, other: Row) -> float:
     x, a, y, b = (math.radians(float(v)) for v in (one["lon"], one["lat"], other["lon"], other["lat"]))
     inner = math.sin((b - a) / 2) ** 2 + math.cos(a) * math.cos(b) * math.sin((y - x) / 2) ** 2
     return 2 * _EARTH * math.asin(math.sqrt(inner))
-
-
-@lru_cache(maxsize=4)
-def _weather_stations(workspace: opened.Workspace, key: str) -> tuple[str, ...]:
-    """Stations that ever reported wind; `key` only keys the cache."""
-    con = workspace.lake.connect()
-    try:
-        table = workspace.lake.table("weather", con=con)
-        found = table.filter(table.wind_speed.notnull()).select("station").distinct().to_pyarrow()
-    finally:
-        con.disconnect()
-    return tuple(sorted(found["station"].to_pylist()))
-
-
-@lru_cache(maxsize=32)
-def _weather(workspace: opened.Workspace, key: str, code: str) -> tuple[Any, Any, Any]:
-    """Time, direction and speed of a station's weather, in order of time; `key` only keys the cache."""
-    con = workspace.lake.connect()
-    try:
-        table = workspace.lake.table("weather", con=con, stations=[code]).order_by("time")
-        rows = table.select("time", "wind_direction", "wind_speed").to_pyarrow()
-    finally:
-        con.disconnect()
-    time = rows["time"].to_numpy().astype("datetime64[us]")
-    return time, *(rows[n].to_numpy().astype(np.float64) for n in ("wind_direction", "wind_speed"))

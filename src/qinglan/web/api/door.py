@@ -50,13 +50,32 @@ class ApiSettings:
     origins: tuple[str, ...] = field(default_factory=_origins)
 
 
-class Door:
-    """Wraps the API's application."""
+def limiter_of_process() -> FixedWindowRateLimiter:
+    """Counts requests in this process's memory."""
+    return FixedWindowRateLimiter(MemoryStorage())
 
-    def __init__(self, app: ASGIApp, prefix: str, site: Site, answers: Answers, settings: ApiSettings) -> None:
+
+class Door:
+    """Wraps the application of an API.
+
+    limiter : shared by doors whose requests are counted together. names_host : answers name the host that they
+        were asked of, so that an answer kept for one is not given to another.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        prefix: str,
+        site: Site,
+        answers: Answers,
+        settings: ApiSettings,
+        limiter: FixedWindowRateLimiter,
+        *,
+        names_host: bool = False,
+    ) -> None:
         self.app, self.prefix, self.site, self.answers, self.settings = app, prefix, site, answers, settings
         self.limit = parse(settings.rate) if settings.rate else None
-        self.limiter = FixedWindowRateLimiter(MemoryStorage())
+        self.limiter, self.names_host = limiter, names_host
 
     @property
     def routes(self) -> list[BaseRoute]:
@@ -91,7 +110,7 @@ class Door:
                 await _send(send, 304, [(b"etag", f'W/"{key}"'.encode()), (b"cache-control", CALM), *extra], b"")
                 return
             kept = self.answers.get(key)
-            if kept is not None:
+            if isinstance(kept, Kept):
                 headers, body = kept.sent(asked.get("accept-encoding", ""))
                 await _send(send, 200, headers + extra, body)
                 return
@@ -135,8 +154,9 @@ class Door:
             return None
         grants = ",".join(f"{g.role}:{g.place}:{g.department}" for g in me.grants)
         scopes = "" if me.scopes is None else ",".join(sorted(me.scopes))
-        parts = (run, scope["path"], scope["query_string"].decode("latin-1"), asked.get("accept", ""), grants,
-                 scopes, __version__, "key" if me.scopes is not None else "")  # fmt: skip
+        host = f"{scope.get('scheme')}://{asked.get('host', '')}" if self.names_host else ""
+        parts = (host, run, scope["path"], scope["query_string"].decode("latin-1"), asked.get("accept", ""),
+                 grants, scopes, __version__, "key" if me.scopes is not None else "")  # fmt: skip
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=12).hexdigest()
 
     async def _fresh(

@@ -12,7 +12,7 @@ from qinglan.core.clock import today
 from qinglan.flow import disclosure, views
 from qinglan.flow.views import review as view
 from qinglan.web.access import needs
-from qinglan.web.site import Site, site
+from qinglan.web.site import NOW, Site, site
 
 router = APIRouter()
 
@@ -23,6 +23,7 @@ def watch(
 ) -> Response:
     """How the times were kept; by default over the last 31 days."""
     workspace: Any = site.workspace
+    site.stands_on(request, NOW)
     try:
         result = views.current(workspace)
     except views.NoRun:

@@ -20,7 +20,7 @@ from qinglan.flow.views import patterns
 from qinglan.web import charts, series_charts
 from qinglan.web.access import needs
 from qinglan.web.routes.stations import Numbers, numbers_page, panel_names, panel_numbers
-from qinglan.web.series_charts import Option, kept
+from qinglan.web.series_charts import KEPT, Option
 from qinglan.web.site import Site, site, words_of
 from qinglan.web.text import Text
 
@@ -235,7 +235,7 @@ def part(
     chosen = _year(result, code, year)
     asked = Asked(result, words, code, chosen, patterns.known_item(item, DAILY_ITEMS), dust, whole)
     if kind == "json":
-        return charts.answer(OPTIONS[stem](asked), kept(request))
+        return charts.answer(OPTIONS[stem](asked), KEPT)
     heads, rows = NUMBERS[stem](asked)
     if kind:
         return site.sheet(request, f"{code}-{stem}-{'all' if whole else chosen}", heads, rows, kind)

@@ -1,18 +1,13 @@
 """The public page: today's air, places, targets, bulletins and open data. No login, no session, no script.
 
-Every page is a function of the run, the address (with its language) and the minute of the clock, so rendered bytes
-are kept for a minute and shared by all readers.
+No page depends on who asks, so rendered bytes are shared by all readers, for a minute at most and not across any
+change (:mod:`qinglan.flow.standing`).
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import time
-from collections import OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
-from threading import Lock
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
@@ -21,9 +16,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.access import Principal
-from qinglan.flow import public_bulletins, views
+from qinglan.flow import public_bulletins, standing, views
 from qinglan.flow.views import public as public_views
 from qinglan.web.access import needs, principal
+from qinglan.web.cache import Answers, Kept
 from qinglan.web.site import Site, environment, site
 from qinglan.web.strip import strip
 from qinglan.web.text import LANGUAGES, Text, aware
@@ -34,62 +30,6 @@ router = APIRouter()
 STALE_AFTER = 2
 #: Shared caches may keep a page for a minute; it says itself which hour it speaks of.
 SHARED = "public, max-age=60"
-KEPT_PAGES = 512
-#: How long the name of the current run is believed before the registry is asked again [s].
-BELIEVED = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A rendered page: its bytes plain and packed, and its ETag."""
-
-    body: bytes
-    packed: bytes
-    etag: str
-
-
-class Pages:
-    """Rendered pages, the newest kept; `current` spares asking the registry at every request."""
-
-    def __init__(self, room: int = KEPT_PAGES) -> None:
-        self.room, self.lock = room, Lock()
-        self.kept: OrderedDict[tuple[Any, ...], Page] = OrderedDict()
-        self.believed: dict[int, tuple[float, views.Result]] = {}
-
-    def current(self, site: Site) -> views.Result:
-        """The current run, at most a second old."""
-        found = self.believed.get(id(site))
-        now = time.monotonic()
-        if found is None or now - found[0] > BELIEVED:
-            found = (now, views.current(site.workspace))
-            self.believed = {id(site): found}
-        return found[1]
-
-    def get(self, key: tuple[Any, ...]) -> Page | None:
-        """A kept page, moved to the young end."""
-        with self.lock:
-            found = self.kept.get(key)
-            if found is not None:
-                self.kept.move_to_end(key)
-            return found
-
-    def put(self, key: tuple[Any, ...], html: str) -> Page:
-        """Keep a page, dropping the oldest when there are too many."""
-        body = html.encode()
-        page = Page(body, gzip.compress(body, 6, mtime=0), f'W/"{hashlib.sha256(body).hexdigest()[:20]}"')
-        with self.lock:
-            self.kept[key] = page
-            while len(self.kept) > self.room:
-                self.kept.popitem(last=False)
-        return page
-
-
-def _pages(request: Request) -> Pages:
-    """The pages kept for this application."""
-    found = getattr(request.app.state, "public_pages", None)
-    if not isinstance(found, Pages):
-        found = request.app.state.public_pages = Pages()
-    return found
 
 
 def language(request: Request) -> str:
@@ -120,32 +60,51 @@ async def answer(
 ) -> Response:
     """A public page out of the kept ones, or made now.
 
-    make : builds the template's context; runs in a thread, once for each minute, language and address.
+    make : builds the template's context; runs in a thread, once for each minute, language and address, and again
+    when anything changed.
     asked : what of the query the page depends on.
     """
-    here, pages = site(request), _pages(request)
-    result = (
-        await run_in_threadpool(pages.current, here) if id(here) not in pages.believed else pages.current(here)
-    )
-    minute = int(here.clock().timestamp() // 60)
-    key = (result.key, minute, request.url.path, language(request), *sorted(asked.items()))
-    page = pages.get(key)
-    if page is None:
-        page = await run_in_threadpool(
-            lambda: pages.put(key, render(request, template, result, **make(here, result)))
-        )
+    here: Site = site(request)
+    answers: Answers = request.app.state.answers
+    stands = await _stands(here)
+    key = "|".join(("public", stands, request.url.path, language(request), repr(sorted(asked.items()))))
+    page = answers.get(key)
+    if not isinstance(page, Kept):
+        page = await run_in_threadpool(_made, request, template, make)
+        answers.put(key, page)
+    if dict(page.headers)[b"etag"].decode() in request.headers.get("if-none-match", ""):
+        return _raw(304, [h for h in page.headers if h[0] != b"content-type"], b"")
+    return _raw(200, *page.sent(request.headers.get("accept-encoding", "")))
+
+
+async def _stands(here: Site) -> str:
+    """What public pages stand on: everything as it is in this minute."""
+
+    def ask() -> str:
+        now = here.clock()
+        return standing.of_now(here.workspace, now) or f"{standing.of_run(here.workspace)}|{now.timestamp() // 60}"
+
+    return ask() if standing.at_hand(here.workspace) else await run_in_threadpool(ask)
+
+
+def _made(request: Request, template: str, make: Callable[[Site, views.Result], dict[str, Any]]) -> Kept:
+    here = site(request)
+    result = views.current(here.workspace)
+    body = render(request, template, result, **make(here, result)).encode()
     headers = {
-        "ETag": page.etag,
-        "Cache-Control": SHARED,
-        "Vary": "Accept-Encoding",
-        "Content-Language": "zh-CN" if language(request) == "zh" else "en",
+        "content-type": "text/html; charset=utf-8",
+        "etag": f'W/"{hashlib.sha256(body).hexdigest()[:20]}"',
+        "cache-control": SHARED,
+        "content-language": "zh-CN" if language(request) == "zh" else "en",
     }
-    if page.etag in request.headers.get("if-none-match", ""):
-        return Response(status_code=304, headers=headers)
-    body = page.body
-    if "gzip" in request.headers.get("accept-encoding", ""):
-        body, headers["Content-Encoding"] = page.packed, "gzip"
-    return Response(body, media_type="text/html; charset=utf-8", headers=headers)
+    return Kept(tuple((k.encode(), v.encode()) for k, v in headers.items()), body)
+
+
+def _raw(status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> Response:
+    """A response with these very headers."""
+    made = Response(body, status_code=status)
+    made.raw_headers = list(headers)
+    return made
 
 
 def _age(here: Site, when: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from qinglan.flow import views
 from qinglan.flow.views import review as view
 from qinglan.web import charts
 from qinglan.web.access import needs, principal
-from qinglan.web.site import CALM, Site, site, words_of
+from qinglan.web.site import CALM, NOW, Site, site, words_of
 
 router = APIRouter(prefix="/review")
 Here = Annotated[Site, Depends(site)]
@@ -30,8 +30,9 @@ _UPLOAD_MAX = 10 * 2**20  # bytes
 _UPLOADS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
 
 
-def _result(site: Site) -> views.Result | None:
-    """The run, if there is one: review does not wait for it."""
+def _result(request: Request, site: Site) -> views.Result | None:
+    """The run, if there is one: review does not wait for it. What is shown is of now."""
+    site.stands_on(request, NOW)
     try:
         return views.current(site.workspace)
     except views.NoRun:
@@ -101,8 +102,8 @@ def queue(
     register = view.register(workspace)
     places = sorted({r["place"][:4] + "00" for r in register})
     return site.page(
-        request, "review_queue.html", _result(site), found=found, asked=asked, after=after, done=_done(request),
-        statuses=view.STATUSES,
+        request, "review_queue.html", _result(request, site), found=found, asked=asked, after=after,
+        done=_done(request), statuses=view.STATUSES,
         register={r["station"]: r for r in register}, rules=(*qc.RULES, acts.CHECK_RULE),
         places=[(code, workspace.named(code)) for code in places], day=day,
     )  # fmt: skip
@@ -147,7 +148,7 @@ def months(request: Request, site: Here, month: str = "") -> Response:
 def _months(request: Request, site: Site, month: str, refused: Any = None) -> Response:
     workspace = _workspace(site)
     if not month:
-        result = _result(site)
+        result = _result(request, site)
         last = date.fromisoformat(result.verdict["as_of"]) if result else today(site.clock())
         month = f"{last:%Y-%m}"
     period = Period.parse(month)
@@ -155,7 +156,7 @@ def _months(request: Request, site: Site, month: str, refused: Any = None) -> Re
         raise UsageError(f"{month!r} is not a month.", remedy="Write YYYY-MM.")
     before = period.start - timedelta(days=1)
     return site.page(
-        request, "review_months.html", _result(site), status=422 if refused else 200, refused=refused,
+        request, "review_months.html", _result(request, site), status=422 if refused else 200, refused=refused,
         done=_done(request), month=month, rows=view.months(workspace, month),
         history=view.locks(workspace, month=month),
         before=f"{before:%Y-%m}", after=f"{period.end + timedelta(days=1):%Y-%m}", levels=acts.levels(),
@@ -193,7 +194,7 @@ def instruments(request: Request, site: Here, station: str = "", item: str = "")
     """Calibrations, checks and audits, the failed ones with the hours that they make doubtful."""
     workspace = _workspace(site)
     return site.page(
-        request, "review_instruments.html", _result(site), station=station, item=item,
+        request, "review_instruments.html", _result(request, site), station=station, item=item,
         done=_done(request), rows=view.instruments(workspace, station=station, item=item), book=acts.check_kinds(),
         register={r["station"]: r for r in view.register(workspace)},
     )  # fmt: skip
@@ -315,7 +316,7 @@ def _day(
     run = picked[0] if picked else None
     found = view.day_review(workspace, station, day)
     return site.page(
-        request, "review_day.html", _result(site), status=422 if refused else 200, refused=refused,
+        request, "review_day.html", _result(request, site), status=422 if refused else 200, refused=refused,
         done=_done(request), station=row, day=day, runs=runs, run=run, found=found, levels=acts.levels(),
         before=day - timedelta(days=1), after=day + timedelta(days=1), decides=me.may("flag.decide", row["place"]),
         signs=[x for x in acts.LEVELS if me.may(f"review.{x}", row["place"]) and x not in found["signs"]],

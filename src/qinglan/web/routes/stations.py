@@ -18,7 +18,7 @@ from qinglan.flow.views import patterns
 from qinglan.flow.views import station as view
 from qinglan.web import charts, series_charts
 from qinglan.web.access import needs
-from qinglan.web.series_charts import Option, clean, kept, printed
+from qinglan.web.series_charts import KEPT, Option, clean, printed
 from qinglan.web.site import Site, site, words_of
 from qinglan.web.text import Text, label_text
 
@@ -135,7 +135,7 @@ def part(
         raise UnknownName("part", name, (*NUMBERS, *(f"{option}.json" for option in OPTIONS)))
     asked = _asked(request, site, result, station, span, item, step)
     if kind == "json":
-        return charts.answer(OPTIONS[stem](asked), kept(request))
+        return charts.answer(OPTIONS[stem](asked), KEPT)
     heads, rows = NUMBERS[stem](asked)
     if kind:
         return site.sheet(request, f"{station}-{stem}-{asked.span.name}", heads, rows, kind)

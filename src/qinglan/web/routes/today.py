@@ -16,7 +16,7 @@ from qinglan.flow import views
 from qinglan.flow.views import today as view
 from qinglan.web import charts
 from qinglan.web.access import needs
-from qinglan.web.series_charts import kept
+from qinglan.web.series_charts import KEPT
 from qinglan.web.site import Site, site, words_of
 from qinglan.web.text import NOTHING, Text, label_text
 
@@ -90,7 +90,7 @@ def today_map(request: Request, site: Annotated[Site, Depends(site)], hour: str 
     features = [_point(words, row, at.get(row["station"]), "station") for row in rows["stations"]]
     features += [_point(words, row, at.get(row["place"]), "place") for row in rows["prefectures"]]
     drawn = [feature for feature in features if feature["geometry"]]
-    return charts.answer({"type": "FeatureCollection", "features": drawn}, kept(request))
+    return charts.answer({"type": "FeatureCollection", "features": drawn}, KEPT)
 
 
 def _point(words: Text, row: dict[str, Any], at: tuple[float, float] | None, kind: str) -> dict[str, Any]:
