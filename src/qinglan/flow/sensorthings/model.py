@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 import polars as pl
 
@@ -357,7 +358,7 @@ def _feature(station: Row, point: Row | None) -> Row:
 def _observed(item: str) -> Row:
     quantity, told = QUANTITIES[item], words()["items"][item]
     return {
-        "name": quantity.symbol,
+        "name": _plain(quantity.symbol),
         "definition": told["definition"],
         "description": f"{quantity.en[0].upper()}{quantity.en[1:]}, 1-h mean concentration ({quantity.zh}).",
         "properties": {"item": item, "nameZh": quantity.zh, "nameEn": quantity.en},
@@ -367,7 +368,7 @@ def _observed(item: str) -> Row:
 def _sensor(item: str) -> Row:
     quantity, said = QUANTITIES[item], words()["sensor"]
     return {
-        "name": f"{quantity.symbol} {said['name']['en']} / {quantity.zh}{said['name']['zh']}",
+        "name": f"{_plain(quantity.symbol)} {said['name']['en']} / {quantity.zh}{said['name']['zh']}",
         "description": said["description"]["en"],
         "properties": {"item": item},
         "encodingType": "text/plain",
@@ -379,7 +380,7 @@ def _datastream(station: Row, item: str, point: Row | None, span: tuple[datetime
     quantity, unit = QUANTITIES[item], words()["units"][QUANTITIES[item].unit]
     first, last = span
     made: Row = {
-        "name": f"{station['name']} {quantity.symbol}",
+        "name": f"{station['name']} {_plain(quantity.symbol)}",
         "description": f"Hourly means of {quantity.en} after quality control and review ({quantity.zh}小时值).",
         "properties": {"station": station["station"], "item": item, "place": station["place"]},
         "unitOfMeasurement": {"name": unit["name"], "symbol": quantity.unit, "definition": unit["definition"]},
@@ -391,6 +392,15 @@ def _datastream(station: Row, item: str, point: Row | None, span: tuple[datetime
         "phenomenonTime": f"{instant_text(first - timedelta(hours=1))}/{instant_text(last)}",
         "resultTime": f"{instant_text(first)}/{instant_text(last)}",
     }
+
+
+def _plain(symbol: str) -> str:
+    """A symbol as people type it into a filter.
+
+    >>> _plain("PM₂.₅")
+    'PM2.5'
+    """
+    return normalize("NFKC", symbol)
 
 
 def instant_text(time: datetime) -> str:
