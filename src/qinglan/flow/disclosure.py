@@ -18,6 +18,7 @@ from qinglan.core.errors import UsageError
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.rules import load_book
 from qinglan.store import loads, registry, runs, stations
+from qinglan.store.station_day import station_days
 
 Row = dict[str, Any]
 _UTC = pl.Datetime("us", "UTC")
@@ -70,14 +71,10 @@ def _hours(
     workspace: Workspace, period: Period, finished: Mapping[str, datetime], since: datetime | None, now: datetime
 ) -> pl.DataFrame:
     """Every hour due: station, place, time, day, at (first brought, or null), lag [hours], state."""
-    con = workspace.lake.connect()
-    try:
-        parts = []
-        for name in ("hours", "hours_superseded"):
-            table = workspace.lake.table(name, con=con, first=period.start, last=period.end)
-            parts.append(pl.DataFrame(table.select("station", "time", "load_id").to_pyarrow()))
-    finally:
-        con.disconnect()
+    parts = [
+        station_days(workspace.lake, name, ("station", "time", "load_id"), first=period.start, last=period.end)
+        for name in ("hours", "hours_superseded")
+    ]
     kinds = pl.Schema([("load_id", pl.String()), ("at", _UTC)])
     brought = pl.DataFrame(list(finished.items()), kinds, orient="row")
     came = (

@@ -215,21 +215,30 @@ def dust_days(result: Result, code: str) -> set[date]:
 def by_month(result: Result, code: str, year: int, dust: str) -> dict[str, list[tuple[int, Row | None]]]:
     """The leading statistic of each item for the twelve months of a year; None for a month not evaluated."""
     series: dict[str, list[tuple[int, Row | None]]] = {item: [] for item in DAILY_ITEMS}
+    found = _of_periods(result, "evaluation", "dust = $dust and place = $place", year, dust=dust, place=code)
     for month in range(1, 13):
-        rows = leading(evaluation(result, Period.month(year, month), dust, code), date(year, month, 1)).get(
-            code, {}
-        )
+        rows = leading(found.get(Period.month(year, month).label, ()), date(year, month, 1)).get(code, {})
         for item in DAILY_ITEMS:
             series[item].append((month, rows.get(item)))
     return series
 
 
+def _of_periods(result: Result, table: str, where: str, year: int, **values: Any) -> dict[str, list[Row]]:
+    """Rows of the months of a year by period, in one read."""
+    labels = tuple(Period.month(year, month).label for month in range(1, 13))
+    by_period: dict[str, list[Row]] = {}
+    for row in result.rows(table, f"{where} and list_contains($periods, period)", periods=labels, **values):
+        by_period.setdefault(row["period"], []).append(row)
+    return by_period
+
+
 def coverage(result: Result, year: int) -> dict[str, list[float | None]]:
     """Share of days with a valid daily AQI, by place and month of a year [%]; None for a month not evaluated."""
     matrix: dict[str, list[float | None]] = {}
+    found = _of_periods(result, "summary", "dust = 'in'", year)
     for month in range(1, 13):
         period = Period.month(year, month)
-        for row in result.rows("summary", "period = $period and dust = 'in'", period=period.label):
+        for row in found.get(period.label, ()):
             line = matrix.setdefault(row["place"], [None] * 12)
             line[month - 1] = 100 * (row["valid_days"] or 0) / period.days
     return dict(sorted(matrix.items()))

@@ -23,6 +23,7 @@ from qinglan.flow.views.result import Row
 from qinglan.plan.rules import load_book
 from qinglan.store import decisions, review, stations
 from qinglan.store.files import Files
+from qinglan.store.station_day import station_days
 
 Workspace = opened.Workspace
 STATUSES = ("open", "decided", "signed", "closed")
@@ -231,13 +232,10 @@ def plot(
             }
             near = list(nearest(positions, book=load_book("qc", day)).get(station, ()))
     begin, end = first - margin * HOUR, last + margin * HOUR
-    con = workspace.lake.connect()
-    try:
-        days = (day_and_hour(begin)[0], day_and_hour(end)[0])
-        table = workspace.lake.table("hours", con=con, first=days[0], last=days[1], stations=[station, *near])
-        frame = pl.DataFrame(table.select("station", "time", *HOURLY_ITEMS).to_pyarrow())
-    finally:
-        con.disconnect()
+    frame = station_days(
+        workspace.lake, "hours", ("station", "time", *HOURLY_ITEMS), first=day_and_hour(begin)[0],
+        last=day_and_hour(end)[0], stations=[station, *near],
+    )  # fmt: skip
     frame = frame.filter((pl.col("time") >= begin) & (pl.col("time") <= end)).sort("time")
     own = frame.filter(pl.col("station") == station)
     others = frame.filter((pl.col("station") != station) & pl.col(item).is_not_null())
