@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import getpass
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from qinglan.flow.workspace import Settings, init
+from qinglan.flow.workspace import Settings, init, open_workspace
+from qinglan.store.registry import events
 
 
 @pytest.fixture
@@ -38,3 +40,15 @@ def test_sign_lock_and_reopen(qinglan: Any, home: Path) -> None:
     assert "locked by li" in again.flat
     assert review("reopen", "630100", "2025-03", "--reason", "power was there", "--by", "li").code == 0
     assert review("reopen", "630100", "2025-03", "--reason", "again", "--by", "li").code == 1
+
+
+def test_a_load_names_who_brought_it_so_that_he_does_not_review_it(
+    qinglan: Any, home: Path, tmp_path: Path
+) -> None:
+    register = tmp_path / "register.csv"
+    register.write_text("station,name,place,lon,lat\n9999A,y,630100,101.7,36.6\n", encoding="utf-8")
+    assert qinglan("--home", home, "ingest", "station_register", register, "--by", "zhou").code == 0
+    register.write_text("station,name,place,lon,lat\n9999A,z,630100,101.7,36.6\n", encoding="utf-8")
+    assert qinglan("--home", home, "ingest", "station_register", register).code == 0
+    told = [e["who"] for e in events(open_workspace(home).registry, what="load.begun")]
+    assert told == ["zhou", getpass.getuser()]

@@ -175,7 +175,7 @@ def test_a_month_is_locked_when_all_is_signed_and_then_refuses_decisions(workspa
     with pytest.raises(UsageError, match="reason"):
         review.reopen(workspace, "630100", "2025-03", reason=" ", who="li", now=NOW)
     review.reopen(workspace, "630100", "2025-03", reason="calibration was wrong", who="li", now=NOW)
-    assert view.state_of(workspace, place="630100", day=DAY)["state"] == "reviewed"
+    assert view.state_of(workspace, place="630100", day=DAY)["state"] == "provisional"  # until signed anew
     (event,) = registry.events(workspace.registry, what="month.reopened")
     assert (event["detail"]["place"], event["detail"]["month"]) == ("630100", "2025-03")
     overrule_flag(workspace, "1480A", FIRST, "pm10", "*", "keep", reason="r", who="sun")

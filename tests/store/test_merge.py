@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from qinglan.core.tables import CITY_DAYS
-from qinglan.store.merge import SOURCE, merge
+from qinglan.store.merge import SOURCE, changing, merge
 
 DAY = date(2025, 3, 1)
+_CELL = st.sampled_from([None, 1.0, 2.0])
 _SCHEMA = {
     n: pl.Date if n == "day" else pl.String if n in ("place", "load_id") else pl.Float64 for n in CITY_DAYS.names
 }
@@ -96,3 +97,13 @@ def test_one_merge_equals_row_by_row(rows: list[dict[str, object]], replace: boo
     assert together.rows.equals(single)
     assert together.old.height == gone
     assert together.outcomes["len"].sum() == outcomes == len(rows)
+
+
+@given(st.booleans(), st.lists(st.tuples(st.integers(0, 5), _CELL, _CELL), min_size=1, max_size=8))
+@settings(max_examples=60, deadline=None)
+def test_what_would_change_is_what_the_merge_changes(replace: bool, said: list[tuple[int, float, float]]) -> None:
+    """Rows told beforehand to change something are those whose outcome, each by itself, is not `unchanged`."""
+    old = frame([{"place": str(n), "so2": 1.0 if n % 2 else None, "pm10": 2.0} for n in range(4)], "old")
+    rows = new([{"place": str(n), "so2": so2, "pm10": pm10} for n, so2, pm10 in said])
+    told = changing(old, rows, CITY_DAYS, replace=replace)
+    assert told.to_list() == [merge(old, rows[k], CITY_DAYS, replace=replace).changed for k in range(rows.height)]

@@ -183,9 +183,12 @@ def ingest(
     replace: Annotated[
         bool, typer.Option("--replace", help="空单元格清除原值 / empty cells erase values")
     ] = False,
+    by: Annotated[
+        str, typer.Option("--by", help="装入者的登录名，默认为系统用户 / who loads; by default the OS user")
+    ] = "",
 ) -> None:
     """把数据装入工作区：重复装入不改变任何内容。Load files; loading twice changes nothing."""
-    from qinglan.flow.ingest import AUTO, ingest_auto
+    from qinglan.flow.ingest import AUTO, IngestSettings, ingest_auto
     from qinglan.flow.ingest import ingest as load
 
     shell: Shell = context.obj
@@ -206,6 +209,7 @@ def ingest(
             seen[0] = at.done
 
     how: dict[str, Any] = {"options": chosen, "progress": progress, "replace": replace}
+    how["settings"] = IngestSettings(who=by or getpass.getuser())
     reports = ingest_auto(workspace, paths, **how) if layout == AUTO else [load(workspace, layout, paths, **how)]
     if shell.as_json:
         found = [r.as_dict() for r in reports]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -226,7 +227,7 @@ def print_rejects(shell: Shell, workspace: Any, retry: str | None, limit: int) -
     from qinglan.flow.ingest import open_rejects, retry_rejects
 
     if retry is not None:
-        done = retry_rejects(workspace, retry)
+        done = retry_rejects(workspace, retry, who=getpass.getuser())
         if shell.as_json:
             shell.give({"repaired": done.repaired, "still_open": done.still_open, "lost": list(done.lost)})
         else:

@@ -160,6 +160,13 @@ _CODES = (
         "Check that this is the right layout, or name the column in the mapping.",
     ),
     RejectCode(
+        "locked_month",
+        "属于已锁定月份且与现有数据不同，未入库",
+        "would change a month that is locked",
+        "由有权者说明理由重开该月，再重新读取这些行或重新装入该文件。",
+        "Have the month reopened with a reason, then read these rows again or load the file again.",
+    ),
+    RejectCode(
         "unreadable",
         "文件无法读取",
         "cannot be read",

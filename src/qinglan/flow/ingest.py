@@ -22,6 +22,7 @@ from qinglan.core.contracts import judge
 from qinglan.core.errors import LayoutError, QinglanError, UsageError
 from qinglan.core.provenance import fingerprint
 from qinglan.core.tables import SOURCE_LINE
+from qinglan.flow import locked
 from qinglan.flow.sources import Source, guess_layout, layout_named, layouts, opened_sources, sha256_of
 from qinglan.flow.workspace import Workspace
 from qinglan.store import loads
@@ -140,7 +141,9 @@ def ingest(
     options : of the layout; ``accept_units=yes`` confirms a unit that the door suspects.
     replace : an empty cell of a file erases the value that was there.
 
-    A file that was wholly loaded before by the same layout and options is skipped. A file that cannot be read
+    A file that was wholly loaded before by the same layout and options is skipped. Rows that would change a locked
+    month are set aside (``locked_month``), the others go in; loading the file again after the month was reopened
+    takes them in. A file that cannot be read
     is reported as failed, with the reason, and the others go on. Raises UsageError (unknown option), NotFound
     (no such path), StoreError (lake or registry).
     """
@@ -240,6 +243,8 @@ class _Job:
             failed = [f for f in self.report.files if f.status == loads.FAILED]
             self.report.status = loads.FAILED if len(failed) == len(todo) else loads.DONE
             loads.finish_load(registry, self.report.load_id, self.report.status, self.report.totals(), who=who)
+            if not self.how.force:  # who forces settles the rejects that he answers
+                _settle_kept_out(self.workspace, self.report.load_id, [s.sha256 for s in todo], who)
 
     def _take(self, source: Source) -> None:
         entry = _Pending(source, FileReport(source.name, source.origin))
@@ -293,8 +298,12 @@ class _Job:
     def _merge(self) -> None:
         """Merge the buffer into the lake, then checkpoint its files."""
         for name, frames in self.buffer.items():
-            table = pl.concat(frames, how="diagonal_relaxed").to_arrow()
-            written = self.workspace.lake.upsert(name, table, self.report.load_id, replace=self.replace)
+            whole = pl.concat(frames, how="diagonal_relaxed")
+            table, kept_out = locked.split(self.workspace, name, whole, replace=self.replace)
+            aside = locked.rejects(self.workspace, name, kept_out)
+            for number, reject in zip(kept_out[SOURCE], aside, strict=True):
+                self.pending[number].rejects.append(reject)
+            written = self.workspace.lake.upsert(name, table.to_arrow(), self.report.load_id, replace=self.replace)
             for number, outcomes in written.by_source.items():
                 file = self.pending[number].report
                 for outcome, count in outcomes.items():
@@ -305,6 +314,19 @@ class _Job:
             records = [_file_record(e, self.recipe) for e in self.pending]
             loads.checkpoint(self.workspace.registry, self.report.load_id, records)
         self.buffer, self.pending, self.rows, self.since = {}, [], 0, time.monotonic()
+
+
+def _settle_kept_out(workspace: Workspace, load_id: str, hashes: list[str], who: str) -> None:
+    """Rows that earlier loads of these files kept out of locked months: they are in now, or kept out again."""
+    found = loads.kept_out(workspace.registry, hashes)
+    again = {(row["sha256"], row["value"]) for row in found if row["load_id"] == load_id}
+    before = [row for row in found if row["load_id"] != load_id]
+    for status in (loads.REPAIRED, loads.REPEATED):
+        ids = [
+            row["id"] for row in before
+            if ((row["sha256"], row["value"]) in again) is (status == loads.REPEATED)
+        ]  # fmt: skip
+        loads.settle_rejects(workspace.registry, ids, status, reason=f"loaded again by {load_id}", who=who)
 
 
 def _frame(batch: Batch) -> pl.DataFrame:

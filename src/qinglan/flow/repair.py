@@ -21,7 +21,7 @@ from qinglan.core.batch import ReadContext, Reject
 from qinglan.core.contracts import judge
 from qinglan.core.errors import LayoutError, NotFound, UnknownName, UsageError
 from qinglan.core.tables import DATASETS, dataset
-from qinglan.flow import ingest
+from qinglan.flow import ingest, locked
 from qinglan.flow.sources import guess_layout, layout_named, layouts, opened_sources
 from qinglan.flow.workspace import Workspace
 from qinglan.store import loads
@@ -124,7 +124,8 @@ def mend(
     """Let one corrected row in: its `fields`, or the corrected `text` of its line.
 
     Raises UsageError when the reject is settled already, when no reason is given, or when the row does not pass
-    the door (with all that is wrong with it); then nothing is written.
+    the door (with all that is wrong with it), and ReviewRefused when it would change a locked month; then nothing
+    is written.
     """
     row = reject(workspace, number)
     if row["status"] != loads.OPEN:
@@ -206,6 +207,8 @@ def _write(
     registry, ids = workspace.registry, [r["id"] for r in rows]
     totals: dict[str, int] = {}
     with workspace.lake.writing():
+        for name, frame in parts:
+            locked.refuse(workspace, name, frame, replace=True)
         arguments = {"options": {}, "rejects": ids, "reason": reason, "row": said, "paths": [], "replace": True}
         load_id = loads.begin_load(registry, LAYOUT, arguments, who=who)
         for name, frame in parts:
@@ -297,7 +300,8 @@ def preview(workspace: Workspace, path: Path, layout: str = "") -> Preview:
             frame = pl.DataFrame(batch.rows)
             if batch.dataset != "stations":
                 frame, more = judge(frame, batch.dataset)
-                wrong += more
+                frame, kept_out = locked.split(workspace, batch.dataset, frame)
+                wrong += [*more, *locked.rejects(workspace, batch.dataset, kept_out)]
             rows[batch.dataset] = rows.get(batch.dataset, 0) + frame.height
             if len(sample) < 8:
                 sample += frame.head(8 - len(sample)).to_dicts()

@@ -38,6 +38,8 @@ __all__ = [
 Row = dict[str, Any]
 #: The rule under which hours stand in the queue that somebody put there because of a failed check.
 CHECK_RULE = "instrument_check"
+#: Seconds that locking a month waits for a load to end.
+_PATIENCE = 5.0
 
 
 @cache
@@ -173,15 +175,20 @@ def _month(month: str) -> Period:
 def lock(
     workspace: Workspace, place: str, month: str, *, exceptions: Mapping[str, str], who: str, now: datetime
 ) -> None:
-    """Make a month of a place final; `exceptions` gives reasons by station. Raises ReviewRefused, UsageError."""
+    """Make a month of a place final; `exceptions` gives reasons by station.
+
+    Raises ReviewRefused, UsageError, and StoreError while a load goes on.
+    """
     period = _month(month)
     if period.end >= today(now):
         raise UsageError(f"{month} is not over yet.", remedy="Lock a month when it is over.")
     rows = [r for r in stations.stations(workspace.registry) if r["place"] == place]
     if not rows:
         raise UnknownName("place with stations", place)
-    days = station_days(workspace, rows, period.start, period.end)
-    review.lock_month(workspace.registry, place, month, days, exceptions=exceptions, who=who, at=now)
+    # No load may slip in between the look at the hours and the lock, which keeps the loads after it out.
+    with workspace.lake.writing(patience=_PATIENCE):
+        days = station_days(workspace, rows, period.start, period.end)
+        review.lock_month(workspace.registry, place, month, days, exceptions=exceptions, who=who, at=now)
 
 
 def reopen(workspace: Workspace, place: str, month: str, *, reason: str, who: str, now: datetime) -> None:

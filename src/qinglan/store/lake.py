@@ -33,7 +33,7 @@ from qinglan.core.provenance import fingerprint
 from qinglan.core.tables import DATASETS, Dataset, dataset, superseded_schema
 from qinglan.store import engine
 from qinglan.store.catalogue import Catalogue, LakeFile
-from qinglan.store.merge import OUTCOMES, SOURCE, merge
+from qinglan.store.merge import OUTCOMES, SOURCE, changing, merge
 from qinglan.store.partfile import TEMPORARY, problems_of, write_file
 
 _SUPERSEDED = "_superseded"
@@ -96,8 +96,11 @@ class Lake:
     # -- writing -------------------------------------------------------------------------------------------
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Be the only writer. Re-entrant; the operating system frees the lock of a process that dies."""
+    def writing(self, patience: float | None = None) -> Iterator[None]:
+        """Be the only writer. Re-entrant; the operating system frees the lock of a process that dies.
+
+        patience : seconds to wait for another writer, if not those of the lake.
+        """
         with self._thread_lock:
             if self._depth:
                 self._depth += 1
@@ -108,7 +111,7 @@ class Lake:
                 return
             handle = os.open(self.root / ".writer.lock", os.O_RDWR | os.O_CREAT, 0o644)
             try:
-                self._acquire(handle)
+                self._acquire(handle, self.lock_timeout if patience is None else patience)
                 self._depth = 1
                 self._sweep()
                 yield
@@ -116,8 +119,8 @@ class Lake:
                 self._depth = 0
                 os.close(handle)
 
-    def _acquire(self, handle: int) -> None:
-        give_up = time.monotonic() + self.lock_timeout
+    def _acquire(self, handle: int, patience: float) -> None:
+        give_up = time.monotonic() + patience
         while True:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -180,6 +183,18 @@ class Lake:
             if added:
                 self._commit(added, retired)
         return report
+
+    def would_change(self, name: str, rows: pl.DataFrame, *, replace: bool = False) -> pl.Series:
+        """For each row, in its order, whether :meth:`upsert` of it alone would change anything."""
+        contract, at = dataset(name), "_at"
+        plain = rows.select(c for c in rows.columns if c in contract.names and c != "load_id")
+        table = _conform(plain.to_arrow(), contract, "")
+        table = table.append_column(at, pa.array(range(rows.height), pa.int64()))
+        live, found = self._by_partition(name), [pl.DataFrame(schema={at: pl.Int64, "changing": pl.Boolean})]
+        for partition, new in _split(table, contract):
+            old = self._read(live.get(partition, []), contract.schema())
+            found.append(new.select(at).with_columns(changing(old, new, contract, replace=replace)))
+        return pl.concat(found).sort(at)["changing"]
 
     def _keep_old(
         self, contract: Dataset, partition: Partition, old: pl.DataFrame, now: datetime

@@ -20,6 +20,8 @@ RUNNING, DONE, FAILED, INTERRUPTED = "running", "done", "failed", "interrupted"
 #: `repeated`: a retry set the same thing aside again, and its entry stands for this one now.
 OPEN, REPAIRED, DISMISSED, REPEATED = "open", "repaired", "dismissed", "repeated"
 REJECT_STATES = (OPEN, REPAIRED, DISMISSED, REPEATED)
+#: Code of rows that were kept out of a locked month.
+LOCKED_MONTH = "locked_month"
 _CHUNK = 500
 
 
@@ -149,15 +151,25 @@ def finish_load(
 
 
 def already_loaded(registry: Registry, recipe: str, hashes: Iterable[str]) -> dict[str, str]:
-    """Of these hashes, the files wholly loaded by this recipe before: hash to load id."""
+    """Of these hashes, the files wholly loaded by this recipe before: hash to load id.
+
+    A file of which rows were kept out of a locked month, and still are, is not wholly loaded.
+    """
     wanted = list(hashes)
     found: dict[str, str] = {}
-    files = schema.load_files.c
+    files, aside = schema.load_files.c, schema.rejects.c
+    other = schema.load_files.alias()
+    waiting = (
+        select(other.c.sha256)
+        .join(schema.rejects, aside.file_id == other.c.id)
+        .where(aside.code == LOCKED_MONTH, aside.status == OPEN)
+    )
     with registry.read() as con:
         for start in range(0, len(wanted), _CHUNK):
             query = select(files.sha256, files.load_id).where(
-                files.recipe == recipe, files.status == DONE, files.sha256.in_(wanted[start : start + _CHUNK])
-            )
+                files.recipe == recipe, files.status == DONE, files.sha256.in_(wanted[start : start + _CHUNK]),
+                files.sha256.not_in(waiting),
+            )  # fmt: skip
             found.update((sha, load) for sha, load in con.execute(query))
     return found
 
@@ -229,6 +241,22 @@ def reject_counts(registry: Registry, *, status: str | None = None) -> list[Row]
         query = query.where(table.status == status)
     with registry.read() as con:
         return [dict(row) for row in con.execute(query).mappings()]
+
+
+def kept_out(registry: Registry, hashes: Iterable[str]) -> list[Row]:
+    """Open rejects of rows kept out of locked months, of these files: ``id, load_id, value, sha256``."""
+    wanted, found = list(hashes), []
+    files, aside = schema.load_files.c, schema.rejects.c
+    with registry.read() as con:
+        for start in range(0, len(wanted), _CHUNK):
+            query = (
+                select(aside.id, aside.load_id, aside.value, files.sha256)
+                .join(schema.load_files, files.id == aside.file_id)
+                .where(aside.code == LOCKED_MONTH, aside.status == OPEN)
+                .where(files.sha256.in_(wanted[start : start + _CHUNK]))
+            )
+            found += [dict(row) for row in con.execute(query).mappings()]
+    return found
 
 
 def settle_rejects(

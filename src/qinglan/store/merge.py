@@ -56,6 +56,14 @@ def merge(old: pl.DataFrame, new: pl.DataFrame, contract: Dataset, *, replace: b
     return Merged(rows.sort(keys), pl.concat(gone_all), counted)
 
 
+def changing(old: pl.DataFrame, new: pl.DataFrame, contract: Dataset, *, replace: bool = False) -> pl.Series:
+    """For each row of `new`, in its order, whether it alone would change anything in `old`."""
+    values = list(contract.values)
+    kept_old = old.select(*contract.key, *(pl.col(v).alias(_OLD + v) for v in (*values, "load_id")))
+    joined = new.join(kept_old, on=list(contract.key), how="left", maintain_order="left")
+    return joined.select((_outcome(values, replace) != UNCHANGED).alias("changing")).to_series()
+
+
 def _repeats(frame: pl.DataFrame, keys: list[str]) -> bool:
     return frame.select(pl.struct(keys).is_duplicated().any()).item()  # type: ignore[no-any-return]
 

@@ -138,15 +138,21 @@ def _newest_lock(con: Connection, place: str, month: str) -> Row | None:
     return None if row is None else dict(row)
 
 
+def locked(lock: Row) -> ReviewRefused:
+    """What is said of an act that a lock forbids."""
+    month, place = lock["month"], lock["place"]
+    return ReviewRefused(
+        "locked", f"{month} of {place} was locked by {lock['by']} on {lock['at']:%Y-%m-%d %H:%M} UTC.",
+        remedy="Reopen the month with a reason first.", month=month, place=place, who=lock["by"],
+    )  # fmt: skip
+
+
 def refuse_locked(con: Connection, place: str, days: Iterable[date]) -> None:
     """ReviewRefused when the month of one of these days is locked at a place. For use inside a transaction."""
     for month in sorted({f"{day:%Y-%m}" for day in days}):
         lock = _newest_lock(con, place, month)
         if lock is not None and lock["state"] == LOCKED:
-            raise ReviewRefused(
-                "locked", f"{month} of {place} was locked by {lock['by']} on {lock['at']:%Y-%m-%d %H:%M} UTC.",
-                remedy="Reopen the month with a reason first.", month=month, place=place, who=lock["by"],
-            )  # fmt: skip
+            raise locked(lock)
 
 
 def guard_decision(
@@ -263,6 +269,9 @@ def reopen_month(
 ) -> None:
     """Make a locked month provisional again. The event ``month.reopened`` tells publications what it supersedes.
 
+    The province's sign-offs of its days are withdrawn (their history stays): the days are provisional until the
+    province signs them anew; the levels below need not, unless their hours change.
+
     Raises NotFound when it is not locked and UsageError without a reason.
     """
     _named(who, reason=reason)
@@ -273,12 +282,18 @@ def reopen_month(
             raise NotFound(f"{month} of {place} is not locked.", remedy="Only a locked month can be reopened.")
         row = {"place": place, "month": month, "state": REOPENED, "reason": reason, "exceptions": []}
         con.execute(insert(_LOCKS).values(**row, seen="", days=lock["days"], by=who, at=now))
+        last_day = monthrange(int(month[:4]), int(month[5:]))[1]
+        span = (date.fromisoformat(f"{month}-01"), date.fromisoformat(f"{month}-{last_day:02d}"))
+        withdrawn = con.execute(
+            update(_DAYS)
+            .where(_DAYS.c.place == place, _DAYS.c.day.between(*span), _DAYS.c.level == LEVELS[-1], _DAYS.c.live)
+            .values(live=None, withdrawn_by=who, withdrawn_at=now, withdrawn_why=f"{month}: {reason}")
+        ).rowcount
         detail = {
-            "place": place, "month": month, "reason": reason,
+            "place": place, "month": month, "reason": reason, "signs_withdrawn": withdrawn,
             "locked_by": lock["by"], "locked_at": lock["at"].isoformat(),
         }  # fmt: skip
         append_event(con, "month.reopened", f"{place} {month}", detail, who=who, at=now)
-        last_day = monthrange(int(month[:4]), int(month[5:]))[1]
         above = sorted({place, f"{place[:4]}00", f"{place[:2]}0000"})  # its prefecture and province print it too
         mark_reopened(con, f"{month}-01", f"{month}-{last_day:02d}", places=above, who=who, reason=reason, at=now)
 
