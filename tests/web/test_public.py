@@ -52,7 +52,7 @@ def test_every_page_is_light_and_needs_no_script(reader: TestClient, path: str, 
     assert answer.headers["content-language"] == ("zh-CN" if language == "zh" else "en")
     assert "<script" not in answer.text
     assert "style=" not in answer.text
-    loaded = re.findall(r'<(?:link|img|source|iframe)[^>]*(?:href|src)="([^"]+)"', answer.text)
+    loaded = re.findall(r'<(?:link rel="(?:icon|stylesheet)"|img|source|iframe)[^>]*(?:href|src)="([^"]+)"', answer.text)
     static = [assets()[name.removeprefix("/static/").partition("?")[0]].body for name in loaded]
     assert len(static) == 2  # the sheet and the icon
     assert len(answer.content) + sum(map(len, static)) < 200_000
@@ -173,6 +173,20 @@ def test_open_data_have_a_digest_for_an_etag(reader: TestClient) -> None:
     for name in re.findall(r'href="/public/data/([^"]+)"', reader.get("/public/data").text):
         assert reader.get(f"/public/data/{name}").status_code == 200, name
     assert reader.get("/public/data/verdict.json").status_code == 404
+
+
+def test_the_catalogue_is_found_from_the_page_and_names_the_host_that_was_asked(reader: TestClient) -> None:
+    """DCAT 3 in JSON-LD: `rel=alternate` leads to it, and every file in it is as long as it says."""
+    page = reader.get("/public/data").text
+    [link] = re.findall(r'<link rel="alternate" type="application/ld\+json" href="([^"]+)">', page)
+    answer = reader.get(link)
+    assert answer.headers["content-type"].startswith("application/ld+json")
+    assert answer.json()["@id"] == f"http://127.0.0.1{link}"
+    for dataset in answer.json()["dcat:dataset"]:
+        for part in dataset["dcat:distribution"]:
+            found = reader.get(part["dcat:downloadURL"]["@id"].removeprefix("http://127.0.0.1"))
+            assert len(found.content) == int(part["dcat:byteSize"]["@value"])
+    assert reader.get(link, headers={"If-None-Match": answer.headers["etag"]}).status_code == 304
 
 
 # Reports -----------------------------------------------------------------------------------------------------

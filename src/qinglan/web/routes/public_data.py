@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 
-from qinglan.flow import open_data, public_bulletins, views
+from qinglan.flow import open_catalogue, open_data, public_bulletins, views
 from qinglan.web.access import needs
 from qinglan.web.routes.public import SHARED, answer
 from qinglan.web.site import Site, site
@@ -30,7 +30,13 @@ async def data(request: Request) -> Response:
             "about": open_data.dictionary()["tables"],
             "licence": open_data.licence(here.workspace),
             "columns": open_data.columns(result),
-            "specials": (open_data.PACKAGE, open_data.DICTIONARY, open_data.LICENCE, open_data.SUMS),
+            "specials": (
+                open_data.PACKAGE,
+                open_data.DICTIONARY,
+                open_data.LICENCE,
+                open_data.SUMS,
+                open_catalogue.NAME,
+            ),
             "cities": [p for p in views.places(result).values() if p["level"] != "county"],
             "newest": max(open_data.years(result), default=None),
         }
@@ -45,6 +51,19 @@ def _file(request: Request, body: bytes, kind: str, name: str, tag: str) -> Resp
         return Response(status_code=304, headers=headers)
     headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return Response(body, media_type=kind, headers=headers)
+
+
+@router.get("/public/data/catalog.jsonld", dependencies=[needs("public.view")])
+async def catalogue(request: Request) -> Response:
+    """The catalogue of open data (DCAT 3, JSON-LD), for portals that gather such catalogues."""
+    here, root = site(request), f"{request.url.scheme}://{request.url.netloc}"
+
+    def read() -> bytes:
+        return open_catalogue.catalogue(here.workspace, views.current(here.workspace), root)
+
+    body = await run_in_threadpool(read)
+    tag = hashlib.sha256(body).hexdigest()
+    return _file(request, body, open_catalogue.MEDIA, open_catalogue.NAME, tag)
 
 
 @router.get("/public/data/{name}", dependencies=[needs("public.view")])
