@@ -352,7 +352,7 @@ def key_of(ledger: Ledger) -> pl.Expr:
 
 
 def with_rule_columns(
-    ledger: Ledger, rows: pl.DataFrame, today: date, places: Places | None, key_region: Collection[str]
+    ledger: Ledger, rows: pl.DataFrame, today: date | None, places: Places | None, key_region: Collection[str]
 ) -> pl.DataFrame:
     """Typed rows with the columns that rules may use besides (:data:`qinglan.ledger.expressions.ADDED`)."""
     inside = pl.lit(None, pl.Boolean)
@@ -362,7 +362,7 @@ def with_rule_columns(
         inside = pl.col(ledger.place).is_in(within)
     return rows.with_columns(
         pl.lit(today, pl.Date).alias("_today"),
-        pl.lit(today.year, pl.Int64).alias("_year"),
+        pl.lit(today.year if today else None, pl.Int64).alias("_year"),
         inside.alias("_key_region"),
     )
 
