@@ -52,7 +52,8 @@ def test_every_page_is_light_and_needs_no_script(reader: TestClient, path: str, 
     assert answer.headers["content-language"] == ("zh-CN" if language == "zh" else "en")
     assert "<script" not in answer.text
     assert "style=" not in answer.text
-    loaded = re.findall(r'<(?:link rel="(?:icon|stylesheet)"|img|source|iframe)[^>]*(?:href|src)="([^"]+)"', answer.text)
+    parts = r'<(?:link rel="(?:icon|stylesheet)"|img|source|iframe)[^>]*(?:href|src)="([^"]+)"'
+    loaded = re.findall(parts, answer.text)
     static = [assets()[name.removeprefix("/static/").partition("?")[0]].body for name in loaded]
     assert len(static) == 2  # the sheet and the icon
     assert len(answer.content) + sum(map(len, static)) < 200_000
