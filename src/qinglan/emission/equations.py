@@ -50,7 +50,7 @@ def controlled(uncontrolled: N, kept: N | float = 0.0) -> N:
     return uncontrolled * (1.0 - kept)
 
 
-def by_factor(amount: N, factor: N | float, unit: float) -> N:
+def by_factor(amount: N, factor: N | float, unit: N | float) -> N:
     """E0 = A EF [t], before control. `unit` is :func:`units.emitted` of the units of both.
 
     Source: T/CSES 144-2024, E = A EF (1 - eta).
