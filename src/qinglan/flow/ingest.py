@@ -19,11 +19,12 @@ import polars as pl
 
 from qinglan.core.batch import Batch, Layout, ReadContext, Reject
 from qinglan.core.contracts import judge
-from qinglan.core.errors import LayoutError, QinglanError, UsageError
+from qinglan.core.errors import LayoutError, QinglanError, StoreError, UsageError
 from qinglan.core.provenance import fingerprint
 from qinglan.core.tables import SOURCE_LINE
 from qinglan.flow import locked
 from qinglan.flow.sources import Source, guess_layout, layout_named, layouts, opened_sources, sha256_of
+from qinglan.flow.uploads import whereabouts
 from qinglan.flow.workspace import Workspace
 from qinglan.store import loads
 from qinglan.store.merge import OUTCOMES, SOURCE
@@ -163,6 +164,15 @@ def ingest(
     return report
 
 
+def close_dead(workspace: Workspace, *, who: str) -> list[str]:
+    """Mark loads whose process died as interrupted; their ids. Nothing while another process is loading."""
+    try:
+        with workspace.lake.writing(patience=0):
+            return loads.close_dead_loads(workspace.registry, who=who)
+    except StoreError:
+        return []
+
+
 def _checked_options(reader: Layout, options: Mapping[str, Any]) -> dict[str, Any]:
     allowed = (*reader.LAYOUT.options, _OPTION_UNITS)
     unknown = [name for name in options if name not in allowed]
@@ -296,7 +306,18 @@ class _Job:
         entry.report.unchanged += counts["unchanged"]
 
     def _merge(self) -> None:
-        """Merge the buffer into the lake, then checkpoint its files."""
+        """Merge the buffer into the lake, all its data sets at once, then checkpoint its files."""
+        with self.workspace.lake.together():
+            self._pour()
+        for entry in self.pending:
+            _settle(entry)
+        if self.pending:
+            records = [_file_record(e, self.recipe) for e in self.pending]
+            loads.checkpoint(self.workspace.registry, self.report.load_id, records)
+        self.buffer, self.pending, self.rows, self.since = {}, [], 0, time.monotonic()
+
+    def _pour(self) -> None:
+        """Merge each data set of the buffer."""
         for name, frames in self.buffer.items():
             whole = pl.concat(frames, how="diagonal_relaxed")
             table, kept_out = locked.split(self.workspace, name, whole, replace=self.replace)
@@ -308,12 +329,6 @@ class _Job:
                 file = self.pending[number].report
                 for outcome, count in outcomes.items():
                     setattr(file, outcome, getattr(file, outcome) + count)
-        for entry in self.pending:
-            _settle(entry)
-        if self.pending:
-            records = [_file_record(e, self.recipe) for e in self.pending]
-            loads.checkpoint(self.workspace.registry, self.report.load_id, records)
-        self.buffer, self.pending, self.rows, self.since = {}, [], 0, time.monotonic()
 
 
 def _settle_kept_out(workspace: Workspace, load_id: str, hashes: list[str], who: str) -> None:
@@ -459,10 +474,12 @@ def retry_rejects(
     wanted = {r["file_id"] for r in open_rejects}
     lost, paths, hashes = [], [], {}
     for file in (f for f in old["files"] if f["id"] in wanted):
-        if not Path(file["path"].split("!")[0]).is_file():
+        plain, mark, member = str(file["path"]).partition("!")
+        now_at = whereabouts(workspace, plain)
+        if not now_at.is_file():
             lost.append(file["path"])
             continue
-        paths.append(file["path"])
+        paths.append(f"{now_at}{mark}{member}")
         hashes[file["path"]] = file["id"]
     if not paths:
         return RetryReport(0, len(open_rejects), tuple(lost), ())

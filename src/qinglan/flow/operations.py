@@ -27,7 +27,7 @@ import yaml
 from apscheduler.triggers.cron import CronTrigger
 
 from qinglan.core.errors import NotFound, QinglanError, StoreError, UnknownName, UsageError
-from qinglan.flow import accounts, audit_log, publications, views
+from qinglan.flow import accounts, audit_log, publications, uploads, views
 from qinglan.flow import backup as safe
 from qinglan.flow.backup import backup
 from qinglan.flow.ingest import AUTO, IngestSettings, ingest, ingest_auto
@@ -146,6 +146,12 @@ def _drafts(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -
 def _tidy_sessions(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
     """End the sessions that are over, drop the rows of those that ended half a year ago."""
     return accounts.tidy_sessions(workspace.registry, who=_WHO, now=now)
+
+
+@action("uploads.tidy")
+def _tidy_uploads(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Remove what was sent and never loaded, and what a killed server left half-written."""
+    return uploads.tidy(workspace, now)
 
 
 # -- jobs ----------------------------------------------------------------------------------------------------

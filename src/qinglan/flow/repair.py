@@ -23,6 +23,7 @@ from qinglan.core.errors import LayoutError, NotFound, UnknownName, UsageError
 from qinglan.core.tables import DATASETS, dataset
 from qinglan.flow import ingest, locked
 from qinglan.flow.sources import guess_layout, layout_named, layouts, opened_sources
+from qinglan.flow.uploads import whereabouts
 from qinglan.flow.workspace import Workspace
 from qinglan.store import loads
 from qinglan.store.merge import SOURCE
@@ -55,10 +56,11 @@ def reject(workspace: Workspace, number: int) -> Row:
     row = found[0]
     load = loads.load(workspace.registry, row["load_id"])
     file: Row = next((f for f in load["files"] if f["id"] == row["file_id"]), {})
+    path = str(file.get("path", ""))
     row |= {
         "layout": load["layout"],
         "options": load["arguments"].get("options", {}),
-        "path": file.get("path", ""),
+        "path": path if not path or "!" in path else str(whereabouts(workspace, path)),
     }
     record = _record(row["raw"])
     if record is not None:

@@ -41,18 +41,7 @@ class Files:
         place = self.path(digest)
         if place.is_file() and place.stat().st_size == len(data):
             return digest
-        place.parent.mkdir(parents=True, exist_ok=True)
-        handle, draft = tempfile.mkstemp(prefix=".draft-", dir=place.parent)
-        try:
-            with os.fdopen(handle, "wb") as out:
-                out.write(data)
-                out.flush()
-                os.fsync(out.fileno())
-            Path(draft).replace(place)
-        except BaseException:
-            Path(draft).unlink(missing_ok=True)
-            raise
-        _sync_folder(place.parent)
+        write_whole(place, data)
         return digest
 
     def open(self, digest: str) -> bytes:
@@ -76,6 +65,22 @@ class Files:
         for place in sorted(self.root.glob("??/*")):
             if _DIGEST.fullmatch(place.name):
                 yield place.name
+
+
+def write_whole(place: Path, data: bytes) -> None:
+    """Write a file so that it is wholly there or not at all; it is on disk when this returns."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    handle, draft = tempfile.mkstemp(prefix=".draft-", dir=place.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+            out.flush()
+            os.fsync(out.fileno())
+        Path(draft).replace(place)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+    _sync_folder(place.parent)
 
 
 def _digest_of(place: Path) -> str:

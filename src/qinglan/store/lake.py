@@ -92,6 +92,8 @@ class Lake:
         self.catalogue = Catalogue(self.root / "catalogue.sqlite")
         self._thread_lock, self._depth = threading.RLock(), 0
         self._con: Backend | None = None
+        #: Files that are held back by `together`: added ones, and paths of those that give way.
+        self._held: tuple[list[LakeFile], list[str]] | None = None
 
     # -- writing -------------------------------------------------------------------------------------------
 
@@ -274,9 +276,31 @@ class Lake:
     ) -> LakeFile:
         return write_file(self.root, frame.select(schema.names).to_arrow().cast(schema), target, added_by)
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let the merges of several data sets, each once, count in one transaction: all of them or none."""
+        with self.writing():
+            if self._held is not None:
+                raise UsageError("merges are held together already.", remedy="Do not nest them.")
+            self._held = ([], [])
+            try:
+                yield
+                (added, retired), self._held = self._held, None
+                if added:
+                    self._commit(added, retired)
+            finally:
+                self._held = None
+
     def _commit(
         self, added: Sequence[LakeFile], retired: Iterable[str], made_from: tuple[str, str] | None = None
     ) -> None:
+        if self._held is not None:
+            twice = {f.dataset for f in added} & {f.dataset for f in self._held[0]}
+            if twice or made_from:
+                raise UsageError(f"{sorted(twice) or made_from} cannot be held together.", remedy="Merge it once.")
+            self._held[0].extend(added)
+            self._held[1].extend(retired)
+            return
         again = {f.path for f in added}
         self.catalogue.swap(added, [p for p in retired if p not in again], now=self._now(), made_from=made_from)
 

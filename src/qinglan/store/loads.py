@@ -174,6 +174,12 @@ def already_loaded(registry: Registry, recipe: str, hashes: Iterable[str]) -> di
     return found
 
 
+def file_paths(registry: Registry) -> list[str]:
+    """Where every file that a load names lay."""
+    with registry.read() as con:
+        return list(con.execute(select(schema.load_files.c.path).distinct()).scalars())
+
+
 def loads(registry: Registry) -> list[Row]:
     """All loads, newest first."""
     query = select(schema.loads).order_by(schema.loads.c.started_at.desc(), schema.loads.c.id.desc())

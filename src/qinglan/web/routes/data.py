@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 import threading
 from datetime import date
 from pathlib import Path, PurePath
@@ -15,7 +13,7 @@ from starlette.responses import RedirectResponse, Response
 
 from qinglan.core.clock import Period
 from qinglan.core.errors import NotFound, QinglanError, UnknownName, UsageError
-from qinglan.flow import ingest, operations, repair, views
+from qinglan.flow import ingest, operations, repair, uploads, views
 from qinglan.flow.sources import layout_named, layouts
 from qinglan.flow.views import data as data_views
 from qinglan.flow.workspace import Workspace
@@ -96,21 +94,13 @@ def upload(
 
 
 def _kept(workspace: Workspace, file: UploadFile) -> Path:
-    """The uploaded bytes on disk, under their digest and a tame form of their name."""
+    """The uploaded bytes on disk; UsageError for none and for too many."""
     content = file.file.read(MOST_BYTES + 1)
     if not content:
         raise UsageError("no file was sent.", remedy="Choose one.")
     if len(content) > MOST_BYTES:
         raise UsageError("the file is too large for the browser.", remedy="Use `qinglan ingest` on the server.")
-    name = re.sub(r"[^\w.\-]+", "_", PurePath(file.filename or "file").name).lstrip(".")[-120:] or "file"
-    folder = workspace.home / "uploads" / hashlib.sha256(content).hexdigest()
-    path = folder / name
-    if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = folder / f".draft-{threading.get_ident()}"
-        draft.write_bytes(content)
-        draft.replace(path)
-    return path
+    return uploads.keep(workspace, file.filename or "", content)
 
 
 @router.post("/data/load", dependencies=[needs("data.load")])
@@ -122,7 +112,7 @@ def load_uploaded(
 ) -> Response:
     """Load the file that was looked at before: all of it through the door, or nothing."""
     workspace = _real(site)
-    path = workspace.home / "uploads" / token
+    path = workspace.home / uploads.FOLDER / token
     if not path.is_file():
         raise NotFound("this upload is no longer here.", remedy="Send the file again.")
     how = ingest.IngestSettings(who=principal(request).id)
