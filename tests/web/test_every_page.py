@@ -205,3 +205,26 @@ def test_text_stands_out(browser: Any, base: str, theme: str) -> None:
     weak = {pair: round(page.evaluate(ratio, list(pair)), 2) for pair in pairs}
     assert {pair: value for pair, value in weak.items() if value < 4.5} == {}
     page.close()
+
+
+def test_a_flag_is_decided_in_a_dialog_on_the_page_of_its_station(browser: Any, base: str) -> None:
+    """WAI-ARIA practices, modal dialog: the focus goes in, Escape closes, the focus comes back."""
+    page = browser.new_page(viewport={"width": 1440, "height": 1000})
+    page.goto(f"{base}/stations/1480A?span=2025&lang=en")
+    link = page.locator("#decide-1")
+    link.focus()
+    page.keyboard.press("Enter")
+    dialog = page.locator("dialog#overrule[open]")
+    dialog.locator("h2").wait_for()
+    assert page.evaluate("document.activeElement.closest('dialog') !== null")
+    assert _violations(page) == []
+    page.keyboard.press("Escape")
+    page.locator("dialog#overrule:not([open])").wait_for(state="attached")
+    assert page.evaluate("document.activeElement.id") == "decide-1"
+    link.click()
+    dialog.locator("textarea[name=reason]").fill("fog")
+    dialog.locator("form.stack button[type=submit]").click()
+    dialog.locator(".n-good").wait_for()
+    dialog.locator("form[method=dialog] button").click()
+    assert page.locator("span#decide-1").inner_text()
+    page.close()

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pyarrow as pa
 import pytest
@@ -17,7 +18,7 @@ from fastapi.testclient import TestClient
 
 from qinglan.access import Grant, Principal
 from qinglan.core.batch import Batch, LayoutInfo
-from qinglan.flow import quality
+from qinglan.flow import quality, review
 from qinglan.flow.ingest import IngestSettings, ingest
 from qinglan.flow.workspace import Settings, init, open_workspace
 from qinglan.store import registry
@@ -98,7 +99,7 @@ def client(home: Path) -> Any:
     browser = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
 
     def asked(who: str, path: str, data: dict[str, Any] | None = None, **more: Any) -> Any:
-        heads = {"x-who": who, "sec-fetch-site": "same-origin"}
+        heads = {"x-who": who, "sec-fetch-site": "same-origin", **more.pop("headers", {})}
         if data is None:
             return browser.get(path, headers=heads)
         return browser.post(path, data=data, headers=heads, **more)
@@ -220,3 +221,38 @@ def test_the_plot_holds_the_run_and_its_surroundings(look: Any) -> None:
 )
 def test_a_wrong_address_is_told_not_crashed(look: Any, path: str) -> None:
     assert look("li", path).status_code in (404, 422)
+
+
+AT = (FIRST + timedelta(hours=11)).isoformat()
+FLAG = {"station": "1480A", "item": "pm10", "rule": "pm_order", "time": AT, "mark": "decide-3"}
+HTMX = {"hx-request": "true"}
+
+
+def test_the_dialog_shows_the_flag_and_who_may_decide(look: Any) -> None:
+    query = urlencode(FLAG)
+    assert look("sun", f"/review/overrule?{query}").headers["location"] == f"{PAGE}?item=pm10"  # without htmx
+    shown = look("sun", f"/review/overrule?{query}", headers=HTMX).text
+    assert "<html" not in shown
+    assert f'value="{AT}/{AT}"' in shown
+    assert 'hx-post="/review/decide"' in shown
+    for who in ("qian", "far"):
+        assert "<form" not in look(who, f"/review/overrule?{query}", headers=HTMX).text
+    gone = look("sun", f"/review/overrule?{urlencode({**FLAG, 'rule': 'spike'})}", headers=HTMX)
+    assert 'class="empty"' in gone.text
+    assert look("sun", f"/review/overrule?{query}&mark=x'onload", headers=HTMX).status_code == 422
+
+
+def test_a_decision_in_the_dialog_is_the_same_act_by_the_same_rules(ask: Any) -> None:
+    form = {**{k: FLAG[k] for k in ("station", "item", "rule", "mark")}, "span": f"{AT}/{AT}", "decision": "keep"}
+    assert ask("qian", "/review/decide", {**form, "reason": "雾"}, headers=HTMX).status_code == 403
+    wrong = ask("sun", "/review/decide", {**form, "reason": " "}, headers=HTMX)
+    assert (wrong.status_code, "n-bad" in wrong.text, "<form" in wrong.text) == (200, True, True)
+    done = ask("sun", "/review/decide", {**form, "reason": "雾"}, headers=HTMX)
+    assert 'id="decide-3"' in done.text
+    assert "hx-swap-oob" in done.text
+    (event,) = registry.events(ask.workspace.registry, what="flag.decided")
+    assert (event["who"], event["detail"]["hours"], event["detail"]["reason"]) == ("sun", 1, "雾")
+    review.lock(ask.workspace, "630100", "2025-03", exceptions={"1480A": "r"}, who="li", now=NOW)
+    locked = ask("sun", "/review/decide", {**form, "reason": "雾"}, headers=HTMX).text
+    assert "n-bad" in locked
+    assert "<form" not in locked

@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import puremagic
-from fastapi import APIRouter, Depends, Form, Request, UploadFile
+from fastapi import APIRouter, Depends, Form, Query, Request, UploadFile
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.access import Principal
 from qinglan.air import qc
-from qinglan.core.clock import CST, Period, today
+from qinglan.core.clock import CST, Period, day_and_hour, today
 from qinglan.core.errors import UnknownName, UsageError
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow import review as acts
@@ -25,6 +25,9 @@ from qinglan.web.site import CALM, NOW, Site, site, words_of
 router = APIRouter(prefix="/review")
 Here = Annotated[Site, Depends(site)]
 Text = Annotated[str, Form(max_length=2000)]
+#: What a dialog is to mark on the page behind it.
+_MARK = r"^(decide-[0-9]{1,4})?$"
+Mark, FormMark = Annotated[str, Query(pattern=_MARK)], Annotated[str, Form(pattern=_MARK)]
 _PAGE = 25
 _UPLOAD_MAX = 10 * 2**20  # bytes
 _UPLOADS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}
@@ -254,24 +257,66 @@ def doubt(request: Request, site: Here, number: int) -> Response:
     )
 
 
+@router.get("/overrule", dependencies=[needs("review.view")])
+def overrule(
+    request: Request, site: Here, station: str, item: str, rule: str, time: str, mark: Mark = ""
+) -> Response:
+    """The flag of an hour with what can be said of it, for a dialog; without htmx the page of the day."""
+    at = _moment(time, "time")
+    if item not in HOURLY_ITEMS:
+        raise UnknownName("item", item, HOURLY_ITEMS)
+    if not _by_htmx(request):
+        return RedirectResponse(f"/review/{station}/{day_and_hour(at)[0]}?item={item}", status_code=303)
+    return _overruling(request, site, station, item, rule, at, mark=mark)
+
+
+def _by_htmx(request: Request) -> bool:
+    return request.headers.get("hx-request") == "true"
+
+
+def _overruling(
+    request: Request, site: Site, station: str, item: str, rule: str, at: datetime, **said: Any
+) -> Response:
+    """What the dialog holds; `said` is what came of a decision."""
+    workspace, row, day = _workspace(site), _station(site, station), day_and_hour(at)[0]
+    runs = view.queue(workspace, view.Asked(station=station, item=item, rule=rule, day=day, status=""), limit=200)
+    run = next((r for r in runs["rows"] if r["first"] <= at <= r["last"]), None)
+    state = view.state_of(workspace, station=station, day=day)["state"]
+    told = {"wrong": "", "refused": None, "decided": 0, "decision": "", "mark": "", **said}
+    return site.page(
+        request, "review_overrule.html", None, station=row, item=item, day=day, time=at, run=run,
+        final=state == "final", decides=principal(request).may("flag.decide", row["place"]), **told,
+    )  # fmt: skip
+
+
 @router.post("/decide", dependencies=[needs("flag.decide")])
 def decide(
-    request: Request, site: Here, station: Text, item: Text, rule: Text, first: Text, last: Text, decision: Text,
-    reason: Text = "",
+    request: Request, site: Here, station: Text, item: Text, rule: Text, decision: Text, first: Text = "",
+    last: Text = "", span: Text = "", reason: Text = "", mark: FormMark = "",
 ) -> Response:  # fmt: skip
-    """Keep, reject or accept a run of hours in one act."""
+    """Keep, reject or accept a run of hours in one act: from `first` to `last`, or `span` as ``first/last``."""
     me = principal(request)
     found = _station(site, station)
     me.need("flag.decide", found["place"])
+    if span:
+        first, _, last = span.partition("/")
     begin, end = _moment(first, "first"), _moment(last, "last")
-    day = (end + timedelta(hours=7)).date()
+    day = day_and_hour(end)[0]
     try:
-        acts.decide_run(
+        hours = acts.decide_run(
             _workspace(site), station, item, rule, begin, end, decision, reason=reason, who=me.id,
             level=_level(me, found["place"]),
         )  # fmt: skip
     except acts.ReviewRefused as refused:
+        if _by_htmx(request):
+            return _overruling(request, site, station, item, rule, begin, refused=refused, mark=mark)
         return _day(request, site, station, day, {}, refused)
+    except UsageError as fault:
+        if not _by_htmx(request):
+            raise
+        return _overruling(request, site, station, item, rule, begin, wrong=str(fault), mark=mark)
+    if _by_htmx(request):
+        return _overruling(request, site, station, item, rule, begin, decided=hours, decision=decision, mark=mark)
     return RedirectResponse(f"/review/{station}/{day}?item={item}&done=decided", status_code=303)
 
 
