@@ -280,6 +280,7 @@ def test_which_rows_are_for_this_module() -> None:
     assert frame.filter(stationary())["sector"].to_list() == ["cement", "filling_station", "household"]
 
 
+@pytest.mark.slow
 def test_twenty_thousand_rows_in_seconds() -> None:
     row = activity(terms={"sulphur": 0.5, "dust_control": "bag", "so2_control": "limestone_gypsum"})
     many = pl.concat([pl.DataFrame([row])] * 20_000).with_columns(source_id=pl.int_range(pl.len()).cast(pl.String))
