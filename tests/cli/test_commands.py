@@ -43,7 +43,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
 }
 #: Commands that write; each has a test of its own below or among the wrong inputs.
 ELSEWHERE = {
-    *("complaints list", "complaints show", "complaints answer", "open-data"),
+    *("complaints list", "complaints show", "complaints answer", "complaints erase-contact", "open-data"),
     "review sign",
     "review lock",
     "review reopen",

@@ -30,6 +30,12 @@ def test_reports_are_listed_shown_and_moved_on(qinglan: Any, tmp_path: Path) -> 
     for private in ("13900000000", "code_hash", "once"):
         assert private not in found.out + shown.out
     assert qinglan("--home", home, "complaints", "show", "20260413-0001-0").code == 2
+    erase = ("complaints", "erase-contact", number, "--by", "王")
+    assert qinglan("--home", home, *erase).code == 2, "an open report still needs its contact"
+    for step in (("answered", "--text", "已停工"), ("closed",)):
+        assert qinglan("--home", home, "complaints", "answer", number, *step, "--by", "王").code == 0
+    assert qinglan("--home", home, "--json", *erase).json["erased"] is True
+    assert qinglan("--home", home, "--json", *erase).json["erased"] is False
 
 
 def test_open_data_are_written(qinglan: Any, simulated_home: Path, tmp_path: Path) -> None:

@@ -224,3 +224,31 @@ def test_who_sent_it_stands_apart(workspace: Workspace) -> None:
     number = send(workspace).number
     assert "13900000000" not in str(complaints.one(workspace, number))
     assert complaints.contact(workspace, number) == "13900000000"
+
+
+def test_the_contact_of_a_closed_report_is_erased_and_nothing_else(workspace: Workspace) -> None:
+    """Personal Information Protection Law, article 47; the audit log says that it was done, not what it was."""
+    number, other = send(workspace).number, send(workspace, once="b").number
+    with pytest.raises(UsageError, match="Close it first"):
+        complaints.erase_contact(workspace, number, who="li", now=NOW)
+    assert complaints.contact(workspace, number) == "13900000000"
+    complaints.answer(workspace, number, "closed", answer="已停工", who="li", now=NOW)
+    before = complaints.one(workspace, number)
+    assert complaints.erase_contact(workspace, number, who="li", now=NOW)
+    assert complaints.contact(workspace, number) == ""
+    assert complaints.contact(workspace, other) == "13900000000"
+    assert complaints.one(workspace, number) == before
+    [event] = registry_of.events(workspace.registry, what="complaint.contact_erased")
+    assert (event["subject"], event["detail"], event["who"]) == (number, {"status": "closed"}, "li")
+    assert not complaints.erase_contact(workspace, number, who="li", now=NOW)
+    assert len(registry_of.events(workspace.registry, what="complaint.contact_erased")) == 1
+
+
+def test_erased_bytes_do_not_stay_in_the_file(workspace: Workspace) -> None:
+    """SQLite keeps deleted bytes in its file unless it is told not to (PRAGMA secure_delete)."""
+    number = send(workspace, contact="unmistakable-4711").number
+    complaints.answer(workspace, number, "closed", answer="好", who="li", now=NOW)
+    complaints.erase_contact(workspace, number, who="li", now=NOW)
+    with workspace.registry.engine.connect() as con:
+        con.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    assert b"unmistakable-4711" not in (workspace.home / "registry.sqlite").read_bytes()

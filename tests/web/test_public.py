@@ -333,6 +333,21 @@ def test_a_move_that_is_not_legal_changes_nothing(office: Workspace) -> None:
     assert desk.get(f"/complaints/{number}/photo").status_code == 404
 
 
+@pytest.mark.parametrize(("who", "may"), [("xining", True), ("haidong", False)])
+def test_who_handles_a_closed_report_may_erase_the_contact(office: Workspace, who: str, may: bool) -> None:
+    form = {"category": "dust", "place": "630104", "spot": "工地", "text": "扬尘", "contact": "13900000000"}
+    number = complaints.submit(office, form, None, once="a", language="zh", now=TIME).number
+    desk = TestClient(
+        create_app(office, clock=lambda: TIME, identify=lambda r: PEOPLE[who]), base_url="http://127.0.0.1"
+    )
+    address = f"/complaints/{number}/contact/erase"
+    assert address not in desk.get(f"/complaints/{number}").text  # not while it is open
+    complaints.answer(office, number, "closed", answer="好", who="x", now=TIME)
+    assert (address in desk.get(f"/complaints/{number}").text) == may
+    assert desk.post(address, follow_redirects=False).status_code == (303 if may else 403)
+    assert complaints.contact(office, number) == ("" if may else "13900000000")
+
+
 def test_the_public_sees_no_reports(office: Workspace) -> None:
     desk = TestClient(
         create_app(office, clock=lambda: TIME, identify=lambda r: PUBLIC), base_url="http://127.0.0.1"

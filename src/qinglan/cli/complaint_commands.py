@@ -103,6 +103,27 @@ def answer(
         shell.out.print(shell.say("已记录。", "Recorded."))
 
 
+@app.command("erase-contact")
+def erase_contact(
+    context: typer.Context,
+    number: Number,
+    by: Annotated[str, typer.Option("--by", help="谁删除的 / who erases it")] = "",
+) -> None:
+    """删除已办结反映的联系方式，案件保留。Erase the contact of a closed report; the report stays."""
+    from qinglan.flow import complaints
+    from qinglan.flow.workspace import open_workspace
+
+    shell: Shell = context.obj
+    workspace, who = open_workspace(shell.home), by or getpass.getuser()
+    gone = complaints.erase_contact(workspace, number, who=who, now=datetime.now(UTC))
+    if shell.as_json:
+        shell.give({"number": complaints.number_of(number), "erased": gone})
+    elif gone:
+        shell.out.print(shell.say("联系方式已删除。", "The contact was erased."))
+    else:
+        shell.out.print(shell.say("没有联系方式。", "There was no contact."))
+
+
 def open_data(
     context: typer.Context,
     folder: Annotated[Path, typer.Argument(help="新文件夹 / a new folder")],

@@ -32,6 +32,7 @@ __all__ = [
     "Receipt",
     "answer",
     "check_digit",
+    "erase_contact",
     "follow",
     "listed",
     "number_of",
@@ -274,6 +275,22 @@ def one(workspace: Workspace, number: str) -> Row:
 def contact(workspace: Workspace, number: str) -> str:
     """How the sender asked to be reached; only for those who may handle the report."""
     return store.contact_of(workspace.registry, number_of(number))
+
+
+def erase_contact(workspace: Workspace, number: str, *, who: str, now: datetime) -> bool:
+    """Erase how the sender of a closed report asked to be reached; the report stays. Whether there was anything.
+
+    Personal Information Protection Law, article 47: what is no longer needed for its purpose is deleted.
+    UsageError while the report is open, for then the office may still have to ask him. Backups made before keep
+    their copy.
+    """
+    found = one(workspace, number)
+    if found["next"]:
+        raise UsageError(
+            f"report {found['number']} is {found['status']}: its sender may still have to be asked.",
+            remedy="Close it first.",
+        )
+    return store.erase_contact(workspace.registry, found["number"], found["status"], who=who, at=now)
 
 
 def answer(

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from qinglan.core.errors import NotFound, StoreError, UsageError
@@ -122,6 +122,24 @@ def contact_of(registry: Registry, number: str) -> str:
     query = select(complaint_contacts.c.contact).join(complaints).where(complaints.c.number == number)
     with registry.read() as con:
         return con.execute(query).scalar() or ""
+
+
+def erase_contact(registry: Registry, number: str, status: str, *, who: str, at: datetime) -> bool:
+    """Erase how the sender asked to be reached; whether there was anything. The event says that, not what.
+
+    status : the state that the report must still be in; UsageError when it is in another.
+    """
+    with registry.begin() as con:
+        if con.dialect.name == "sqlite":  # else the bytes would stay in the file until others take their place
+            con.exec_driver_sql("PRAGMA secure_delete=ON")
+        where = (complaints.c.number == number) & (complaints.c.status == status)
+        found = con.execute(select(complaints.c.id).where(where)).scalar()
+        if found is None:
+            raise UsageError(f"report {number} is no longer {status}.", remedy="Look at it again and decide anew.")
+        gone = con.execute(delete(complaint_contacts).where(complaint_contacts.c.complaint_id == found)).rowcount
+        if gone:
+            append_event(con, "complaint.contact_erased", number, {"status": status}, who=who, at=at)
+        return bool(gone)
 
 
 def listed(

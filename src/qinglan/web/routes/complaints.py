@@ -75,6 +75,18 @@ def photo(request: Request, site: Annotated[Site, Depends(site)], number: str) -
     return Response(image, media_type="image/jpeg", headers={"Cache-Control": "private, no-store"})
 
 
+@router.post("/complaints/{number}/contact/erase", dependencies=[needs(HANDLE)])
+def erase_contact(request: Request, site: Annotated[Site, Depends(site)], number: str) -> Response:
+    """Erase how the sender of a closed report asked to be reached, in the name of who asks."""
+    me = principal(request)
+    found = _seen(site, me, number, HANDLE)
+    try:
+        complaints.erase_contact(site.workspace, number, who=me.id, now=site.clock())  # type: ignore[arg-type]
+    except UsageError:
+        return RedirectResponse(f"/complaints/{found['number']}?wrong=move", status_code=303)
+    return RedirectResponse(f"/complaints/{found['number']}?done=erased", status_code=303)
+
+
 @router.post("/complaints/{number}", dependencies=[needs(HANDLE)])
 def move(
     request: Request,
