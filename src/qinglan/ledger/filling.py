@@ -1,0 +1,105 @@
+"""Rows into the sheet of a workbook that stands already, many at a time.
+
+openpyxl makes the workbook: header, styles, choices, notes. Its rows are written here, as the XML of the sheet:
+a hundred thousand rows take seconds, and no cell is ever a formula (texts are inline strings). Every archive carries
+the same time, so that equal content gives equal bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+
+import polars as pl
+from openpyxl.utils import get_column_letter
+
+#: The time that every file in an archive carries, and that the workbook says it was made.
+EPOCH = (2000, 1, 1, 0, 0, 0)
+_STAMP = b"2000-01-01T00:00:00Z"
+_CHUNK = 5_000
+_EXCEL_ZERO = date(1899, 12, 30)
+_ILLEGAL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
+_END = re.compile(rb"</sheetData>|<sheetData\s*/>")
+_MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*")
+
+
+def settled(archive: bytes, path: str = "", rows: Iterator[bytes] | None = None) -> bytes:
+    """The archive again with fixed times; `rows`: XML that goes to the end of the sheet at `path`."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            data = old.read(info)
+            if info.filename == "docProps/core.xml":
+                data = _MODIFIED.sub(rb"\g<1>" + _STAMP, data)
+            entry = zipfile.ZipInfo(info.filename, EPOCH)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            with new.open(entry, "w", force_zip64=True) as stream:
+                end = _END.search(data) if rows is not None and info.filename == path else None
+                if end is None or rows is None:
+                    stream.write(data)
+                    continue
+                empty = end[0] != b"</sheetData>"
+                stream.write(data[: end.start()] + (b"<sheetData>" if empty else b""))
+                for block in rows:
+                    stream.write(block)
+                stream.write(b"</sheetData>" + data[end.end() :])
+    return out.getvalue()
+
+
+def row_blocks(frame: pl.DataFrame, first: int, styles: Sequence[int]) -> Iterator[bytes]:
+    """The frame's rows as XML of a sheet, from row `first` on.
+
+    frame : cells in the order of the sheet's columns: numbers, days, texts; styles : index of each column's style
+    """
+    for start in range(0, frame.height, _CHUNK):
+        part = frame.slice(start, _CHUNK)
+        lines = pl.Series("_", range(first + start, first + start + part.height), dtype=pl.Int64).cast(pl.String)
+        cells = [
+            _cell(pl.col(name), part.schema[name], get_column_letter(n), style, lines)
+            for n, (name, style) in enumerate(zip(part.columns, styles, strict=True), start=1)
+        ]
+        row = pl.concat_str([pl.lit('<row r="'), pl.lit(lines), pl.lit('">'), *cells, pl.lit("</row>")])
+        yield "".join(part.select(row.alias("_")).to_series().to_list()).encode()
+
+
+def _cell(value: pl.Expr, dtype: pl.DataType, letter: str, style: int, lines: pl.Series) -> pl.Expr:
+    begin = [pl.lit(f'<c r="{letter}'), pl.lit(lines), pl.lit(f'" s="{style}"')]
+    if dtype.is_numeric():
+        body = [pl.lit("><v>"), value.cast(pl.String), pl.lit("</v></c>")]
+    elif dtype == pl.Date:
+        number = (value - pl.lit(_EXCEL_ZERO)).dt.total_days().cast(pl.String)
+        body = [pl.lit("><v>"), number, pl.lit("</v></c>")]
+    else:
+        body = [pl.lit(' t="inlineStr"><is><t xml:space="preserve">'), _escaped(value), pl.lit("</t></is></c>")]
+    return pl.when(value.is_not_null()).then(pl.concat_str([*begin, *body])).otherwise(pl.lit(""))
+
+
+def _escaped(text: pl.Expr) -> pl.Expr:
+    plain = text.cast(pl.String).str.replace_all(_ILLEGAL, "")
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        plain = plain.str.replace_all(sign, entity, literal=True)
+    return plain
+
+
+def style_indices(archive: bytes, path: str, row: int) -> Mapping[str, int]:
+    """Style index by column letter of a row of a sheet (as openpyxl wrote it)."""
+    with zipfile.ZipFile(io.BytesIO(archive)) as opened:
+        xml = opened.read(path).decode()
+    found = re.search(rf'<row r="{row}"[^>]*>(.*?)</row>', xml, re.DOTALL)
+    cells = re.finditer(r'<c r="([A-Z]+)\d+"(?: s="(\d+)")?', found[1]) if found else ()
+    return {cell[1]: int(cell[2] or 0) for cell in cells}
+
+
+def without_row(archive: bytes, path: str, row: int) -> bytes:
+    """The archive without one row of a sheet."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
+        for info in old.infolist():
+            data = old.read(info)
+            if info.filename == path:
+                data = re.sub(rb'<row r="%d"[^>]*>.*?</row>' % row, b"", data, flags=re.DOTALL)
+            new.writestr(info.filename, data)
+    return out.getvalue()
