@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 
@@ -19,6 +19,14 @@ class Marks:
     failed: int = 0
     seconds: float = 0.0
     bytes: int = 0
+
+    def add(self, status: int, took: float, size: int) -> None:
+        """One answer: its status, how long it took [s], and its size [bytes]."""
+        if status == 200:
+            self.latencies.append(took)
+            self.bytes += size
+        else:
+            self.failed += 1
 
     @property
     def rate(self) -> float:
@@ -45,17 +53,22 @@ class Load:
     """A load on one server.
 
     clients : connections, each of which waits for its answer before it asks again.
+    paths : addresses, or pairs of a name and an address; they may end before the time does.
     rate : requests a second in all, begun at even distances (latency counts from when a request was due); None: as
-        fast as they come.
+        fast as they come. watch : called each second.
     """
 
     port: int
-    paths: Iterator[str]
+    paths: Iterator[str] | Iterator[tuple[str, str]]
     clients: int = 4
     seconds: float = 5.0
     rate: float | None = None
     gzip: bool = False
     host: str = "127.0.0.1"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    watch: Callable[[], None] | None = None
+    #: Marks of each name, where paths come with names.
+    by_name: dict[str, Marks] = field(default_factory=dict)
 
     def run(self) -> Marks:
         """Load the server and wait until it is over."""
@@ -66,23 +79,32 @@ class Load:
         began = time.perf_counter()
         self._due = began
         until = began + self.seconds
+        watching = asyncio.create_task(self._watch())
         await asyncio.gather(*(self._client(marks, until) for _ in range(self.clients)))
+        watching.cancel()
         marks.seconds = time.perf_counter() - began
         return marks
+
+    async def _watch(self) -> None:
+        while self.watch is not None:
+            self.watch()
+            await asyncio.sleep(1)
 
     async def _client(self, marks: Marks, until: float) -> None:
         reader, writer = await asyncio.open_connection(self.host, self.port, limit=2**22)
         accept = "gzip" if self.gzip else "identity"
-        tail = f" HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: {accept}\r\n\r\n"
+        more = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        tail = f" HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: {accept}\r\n{more}\r\n"
         try:
             while (begun := await self._turn(until)) is not None:
-                writer.write(f"GET {next(self.paths)}{tail}".encode())
+                if (asked := next(self.paths, None)) is None:
+                    return
+                name, path = asked if isinstance(asked, tuple) else ("", asked)
+                writer.write(f"GET {path}{tail}".encode())
                 status, size = await _answer(reader)
-                if status == 200:
-                    marks.latencies.append(time.perf_counter() - begun)
-                    marks.bytes += size
-                else:
-                    marks.failed += 1
+                took = time.perf_counter() - begun
+                for each in (marks, self.by_name.setdefault(name, Marks())):
+                    each.add(status, took, size)
         finally:
             writer.close()
 

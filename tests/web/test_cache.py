@@ -6,12 +6,14 @@ a token is bound to its session.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import httpx
 import pytest
 from argon2 import PasswordHasher
 from fastapi import FastAPI, Request
@@ -303,6 +305,26 @@ class Named:
 def standing_place(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = standing.of_run
     monkeypatch.setattr(standing, "of_run", lambda space: "always" if space is None else whole(space))
+
+
+async def _herd(wrapped: Any, count: int) -> list[httpx.Response]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(wrapped), base_url="http://x") as client:
+        return await asyncio.gather(*(client.get("/slow", headers={"x-who": "wang"}) for _ in range(count)))
+
+
+def test_who_comes_while_a_page_is_made_waits_for_it() -> None:
+    app, made = FastAPI(), []
+
+    @app.get("/slow")
+    async def slow(request: Request) -> HTMLResponse:
+        made.append(1)
+        Site.stands_on(request, RUN)
+        await asyncio.sleep(0.05)
+        return HTMLResponse("done")
+
+    answers = asyncio.run(_herd(Named(KeepPages(app, Place(), Answers(1))), 20))
+    assert {a.text for a in answers} == {"done"}
+    assert len(made) == 1
 
 
 def test_slots_are_filled_and_nothing_else_is_touched() -> None:

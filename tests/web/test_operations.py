@@ -193,7 +193,8 @@ def test_several_workers_serve_count_together_and_end_calmly(home: Path, tmp_pat
     with serving(home, tmp_path / "log", "--workers", "2") as server:
         wait_for(lambda: len(children(server.process.pid)) >= 3)  # two workers, jobs (and a resource tracker)
         for _ in range(20):  # a connection each, so that both workers take some
-            assert httpx.get(f"{server.base}/today", headers={"connection": "close"}).status_code == 200
+            answer = httpx.get(f"{server.base}/today", headers={"connection": "close"}, timeout=60)
+            assert answer.status_code == 200
         text = httpx.get(f"{server.base}/metrics").text
         assert value(text, "qinglan_requests_total", route="/today") == 20
         assert server.stop() == 0
@@ -208,15 +209,15 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from fastapi import FastAPI
-from qinglan.web import server
+from qinglan.web import app, server
 
 def slow(*_given, **_more):
-    app = FastAPI()
-    app.get("/healthz")(lambda: "ok")
-    app.get("/slow")(lambda: time.sleep(2) or "done")
-    return app
+    made = FastAPI()
+    made.get("/healthz")(lambda: "ok")
+    made.get("/slow")(lambda: time.sleep(2) or "done")
+    return made
 
-server.create_app = slow
+app.create_app = slow
 server.serve(Path(sys.argv[1]), port=int(sys.argv[2]), how=server.Serving(jobs=False))
 """
 

@@ -97,12 +97,19 @@ def column(name: str) -> Row:
 
 
 def columns(result: views.Result) -> dict[str, dict[str, Row]]:
-    """The meaning of every column of every table of the run."""
-    return {
-        each.table: {name: column(name) for name in frame(result, each.table, each.year).columns}
-        for each in reversed(files(result))
-        if each.form == "csv"
-    }
+    """The meaning of every column of every table of the run; found once for each run."""
+    known = _columns_of.get(result.key)
+    if known is None:
+        known = {
+            each.table: {name: column(name) for name in frame(result, each.table, each.year).columns}
+            for each in {f.table: f for f in reversed(files(result)) if f.form == "csv"}.values()
+        }
+        _columns_of.clear()
+        _columns_of[result.key] = known
+    return known
+
+
+_columns_of: dict[str, dict[str, dict[str, Row]]] = {}
 
 
 def years(result: views.Result) -> list[int]:

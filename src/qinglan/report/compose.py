@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from qinglan.core.rounding import shown
-from qinglan.report import figures, sections
+from qinglan.report import sections
 from qinglan.report.bulletin import Bulletin, PlaceLine
 from qinglan.report.document import Block, Document, Figure, Heading, Note, Text
 from qinglan.report.kinds import kind_of, period_words, texts
@@ -154,6 +154,8 @@ def _section(writer: Writer, name: str, boundaries: GeoJson | None) -> list[Bloc
 
 
 def _chart(writer: Writer, name: str) -> list[Block]:
+    from qinglan.report import figures  # Matplotlib takes most of a second: whoever draws nothing needs none
+
     b = writer.bulletin
     labels = [writer.name(p) for p in b.places]
     if name == "index":
@@ -188,6 +190,8 @@ def _map(writer: Writer, boundaries: GeoJson | None) -> list[Block]:
     b = writer.bulletin
     if boundaries is None:
         return [Note(writer.say("map.none"))]
+    from qinglan.report import figures
+
     daily = b.kind == "daily"
     what = writer.say("map.level" if daily else "map.rate")
     colours, labels = {}, {}

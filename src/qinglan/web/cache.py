@@ -6,10 +6,13 @@ kept. Each process has its own.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 import zlib
 from collections import OrderedDict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -68,12 +71,38 @@ def pack(body: bytes) -> bytes:
     return press.compress(body) + press.flush()
 
 
+class Turns:
+    """Who asks for what is being made right now waits for it, instead of making it as well."""
+
+    def __init__(self) -> None:
+        self._making: dict[str, asyncio.Event] = {}
+
+    @asynccontextmanager
+    async def of(self, key: str) -> AsyncIterator[asyncio.Event | None]:
+        """For the first with this key what to set as soon as the answer is there (at the latest when leaving);
+        everybody else comes in then, with None.
+        """
+        made = self._making.get(key)
+        if made is not None:
+            await made.wait()
+            yield None
+            return
+        made = self._making[key] = asyncio.Event()
+        try:
+            yield made
+        finally:
+            del self._making[key]
+            made.set()
+
+
 class Answers:
     """Kept answers by key, bounded in bytes; safe to use from several threads."""
 
     def __init__(self, megabytes: int = MEGABYTES) -> None:
         self.room = megabytes * 2**20
         self.used = 0
+        #: For those who make what is kept here.
+        self.turns = Turns()
         self._kept: OrderedDict[str, Sized] = OrderedDict()
         self._lock = threading.Lock()
 

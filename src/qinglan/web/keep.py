@@ -9,6 +9,7 @@ open, what sets a cookie and what is no success is never kept.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import re
 from collections.abc import Iterable
@@ -73,13 +74,16 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Making:
-    """A page that is about to be rendered: where it will be kept, for whom, and what stood before it began."""
+    """A page that is about to be rendered: where it will be kept, for whom, what stood before it began, and what
+    to set when it is rendered: others wait for that, and not until a slow reader has it.
+    """
 
     key: str
     who: Principal
     face: Faceless
     stands: dict[str, str]
     fillings: Fillings
+    made: asyncio.Event
 
 
 class KeepPages:
@@ -97,13 +101,28 @@ class KeepPages:
         token = state.get("csrf_token", "")
         fillings = Fillings(who.name or who.id, lambda: str(token))
         key, stands = _key(scope, who), await self._stands()
+        if (page := self._kept(key, who, stands)) is None:
+            async with self.answers.turns.of(key) as made:
+                page = self._kept(key, who, stands) if made is None else None
+                if page is None:  # we are the first, or it was not kept, or for somebody else
+                    making = _Making(key, who, Faceless(who), stands, fillings, made or asyncio.Event())
+                    await self._fresh(scope, receive, send, making)
+                    return
+        scope["route"] = page.route
+        await _send_page(page, fillings, scope, send)
+
+    def _kept(self, key: str, who: Principal, stands: dict[str, str]) -> Page | None:
+        """The page of an address for somebody, if one is kept that still stands."""
         for name in (key, _own(key, who)):
             page = self.answers.get(name)
             if isinstance(page, Page) and page.stands == stands[page.on]:
-                scope["route"] = page.route
-                await _send_page(page, fillings, scope, send)
-                return
-        making = _Making(key, who, Faceless(who), stands, fillings)
+                return page
+        return None
+
+    async def _fresh(self, scope: Scope, receive: Receive, send: Send, making: _Making) -> None:
+        """Let the route answer, with slots where it would write who asks."""
+        state, who = scope["state"], making.who
+        token = state.get("csrf_token", "")
         state |= {"principal": making.face, "csrf_token": slot(TOKEN), "my_name": slot(NAME)}
         try:
             await self._render(scope, receive, send, making)
@@ -129,6 +148,7 @@ class KeepPages:
             if message["type"] == "http.response.start":
                 start.update(message)
                 if not _is_page(start, scope):
+                    making.made.set()
                     await send(message)
                 return
             if not _is_page(start, scope):
@@ -145,6 +165,7 @@ class KeepPages:
         pieces, on = Pieces.of(body), scope["state"].get("stands_on", "")
         stands = making.stands.get(on, "")
         if start["status"] != 200 or not stands or any(k == b"set-cookie" for k, _ in headers):
+            making.made.set()
             filled = pieces.filled(making.fillings.of(pieces.slots))
             length = (b"content-length", str(len(filled)).encode())
             await _send(send, start["status"], [*headers, length], filled)
@@ -152,6 +173,7 @@ class KeepPages:
         page = Page(on, stands, headers, pieces, scope.get("route"))
         own = making.face.asked
         self.answers.put(_own(making.key, making.who) if own else making.key, page)
+        making.made.set()
         await _send_page(page, making.fillings, scope, send)
 
 

@@ -1,4 +1,8 @@
-"""Serving the console: one process or several workers, the scheduler beside them, and a calm end."""
+"""Serving the console: one process or several workers, the scheduler beside them, and a calm end.
+
+The process that starts workers imports neither the application nor what jobs need: that takes seconds, and they do
+it themselves, side by side.
+"""
 
 from __future__ import annotations
 
@@ -12,23 +16,25 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from fastapi import FastAPI
 
 from qinglan.core.errors import UsageError
-from qinglan.flow.operations import administered
-from qinglan.flow.scheduler import serve_jobs
-from qinglan.web.app import create_app
 from qinglan.web.binding import Binding, check_binding
 from qinglan.web.observe import SHARED, configure_logs
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 #: More workers than this on one machine is a slip of the finger.
 MOST_WORKERS = 64
 #: Seconds after which a worker that does not answer its parent is replaced: a busy machine is not a dead one.
 _SILENT = 60
+#: How far jobs stand behind the workers (nice).
+_BEHIND = 5
 #: Carries what a worker must know into its process.
 _TOLD = "QINGLAN_SERVING"
 
@@ -76,6 +82,8 @@ def serve(
     )
     binding = check(administrator=True)
     if not binding.local:  # only now is the workspace asked
+        from qinglan.flow.operations import administered
+
         binding = check(administrator=administered(home))
     configure_logs(as_json=how.log_json)
     if threading.current_thread() is threading.main_thread():
@@ -111,8 +119,14 @@ def _run(home: Path, binding: Binding, how: Serving) -> None:
 
 def application(told: Mapping[str, Any]) -> FastAPI:
     """The application of one process."""
+    from qinglan.web.app import create_app
+    from qinglan.web.warm import warm_up
+
     configure_logs(as_json=told["log_json"])
-    return create_app(told["home"], hosts=tuple(told["hosts"]), local=told["local"])
+    made = create_app(told["home"], hosts=tuple(told["hosts"]), local=told["local"])
+    if (site := getattr(made.state, "site", None)) is not None:
+        warm_up(site)
+    return made
 
 
 def worker() -> FastAPI:
@@ -139,12 +153,21 @@ def _shared_measurements() -> Iterator[None]:
             os.environ.pop(SHARED, None)
 
 
+def _jobs(home: Path, theirs: Connection) -> None:
+    """Do scheduled jobs, behind the workers where the processor is short: readers wait, nights do not."""
+    if hasattr(os, "nice"):
+        os.nice(_BEHIND)
+    from qinglan.flow.scheduler import serve_jobs
+
+    serve_jobs(home, theirs)
+
+
 @contextmanager
 def _scheduler(home: Path) -> Iterator[None]:
     """The scheduler's process; the pipe tells it when we end."""
     context = multiprocessing.get_context("spawn")
     theirs, ours = context.Pipe(duplex=False)
-    process = context.Process(target=serve_jobs, args=(home, theirs), name="qinglan-jobs", daemon=True)
+    process = context.Process(target=_jobs, args=(home, theirs), name="qinglan-jobs", daemon=True)
     process.start()
     theirs.close()
     try:

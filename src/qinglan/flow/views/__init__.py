@@ -29,6 +29,7 @@ from qinglan.flow.views.places import (
 )
 from qinglan.flow.views.result import DUST, NoRun, Result, Row, Workspace, current
 from qinglan.flow.views.verdict import article, articles_of, board, plan_page, rule_books, target, targets_of
+from qinglan.flow.views.warm import warm
 
 __all__ = [
     "DUST",
@@ -68,6 +69,7 @@ __all__ = [
     "target",
     "target_places",
     "targets_of",
+    "warm",
     "year_limits",
     "years",
 ]

@@ -70,8 +70,11 @@ async def answer(
     key = "|".join(("public", stands, request.url.path, language(request), repr(sorted(asked.items()))))
     page = answers.get(key)
     if not isinstance(page, Kept):
-        page = await run_in_threadpool(_made, request, template, make)
-        answers.put(key, page)
+        async with answers.turns.of(key):
+            page = answers.get(key)
+            if not isinstance(page, Kept):
+                page = await run_in_threadpool(_made, request, template, make)
+                answers.put(key, page)
     if dict(page.headers)[b"etag"].decode() in request.headers.get("if-none-match", ""):
         return _raw(304, [h for h in page.headers if h[0] != b"content-type"], b"")
     return _raw(200, *page.sent(request.headers.get("accept-encoding", "")))

@@ -1,0 +1,32 @@
+"""What the first readers would otherwise wait for, done behind a server that already listens."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import suppress
+
+from qinglan.core.errors import QinglanError
+from qinglan.flow import views
+from qinglan.web.site import Site, environment
+from qinglan.web.text import LANGUAGES, Text
+
+log = logging.getLogger(__name__)
+
+
+def warm_up(site: Site) -> threading.Thread:
+    """Begin to warm up in a thread of its own, and give it."""
+    thread = threading.Thread(target=_warm, args=(site,), name="warm-up", daemon=True)
+    thread.start()
+    return thread
+
+
+def _warm(site: Site) -> None:
+    """Read the run's tables, map its hours, compile the templates, read the words. What fails, a page will say."""
+    with suppress(QinglanError):
+        views.warm(site.workspace)
+    made = environment()
+    for name in made.list_templates(extensions=["html"]):
+        made.get_template(name)
+    for language in LANGUAGES:
+        Text(language)("brand")
