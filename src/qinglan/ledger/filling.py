@@ -1,7 +1,7 @@
 """Rows into the sheet of a workbook that stands already, many at a time.
 
 openpyxl makes the workbook: header, styles, choices, notes. Its rows are written here, as the XML of the sheet:
-a hundred thousand rows take seconds, and no cell is ever a formula (texts are inline strings). Every archive carries
+a hundred thousand rows take seconds, and no cell is ever a formula (texts are inline strings). Every archive has
 the same time, so that equal content gives equal bytes.
 """
 
