@@ -38,12 +38,13 @@ PARTS = {
     r"/review|/disclosure|/dust": r"review\.|flag\.|instrument\.|month\.|dust\.|data\.view|air\.view",
     r"/publications": r"publication\.",
     r"/complaints": r"complaint\.",
+    r"/ledgers": r"ledger\.",
     r"/admin/users|/admin/roles": r"admin\.users",
     r"/admin/audit": r"admin\.audit",
     r"/admin/settings": r"admin\.settings",
     r"/admin": r"admin\.|complaint\.|data\.",
     r"/account": r"account\.self",
-    r"/api/v1|/sensorthings": r"api\.read|(public|air|plan|data|publication|review)\.view",
+    r"/api/v1|/sensorthings": r"api\.read|(public|air|plan|data|publication|review|ledger)\.view",
 }
 
 SIGNING = {"/sign-in", "/sign-in/second", "/sign-out", "/first-run"}

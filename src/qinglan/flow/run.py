@@ -24,6 +24,7 @@ from qinglan.core.provenance import Coverage, Run, fingerprint
 from qinglan.flow import air_results, console_settings, dust, quality
 from qinglan.flow.air_results import AirTables, Options
 from qinglan.flow.beside import build as build_beside
+from qinglan.flow.ledgers import targets as ledger_targets
 from qinglan.flow.measure import Basis, Evaluated
 from qinglan.flow.outlook import outlook
 from qinglan.flow.review import final_months
@@ -293,6 +294,7 @@ def _inputs(workspace: Workspace, plan: Plan, as_of: date) -> dict[str, str]:
         **{f"lake/{n}": workspace.lake.fingerprint(n) for n in ("hours", "city_days", "checked")},
         "plan": plan.hash,
         "final_months": fingerprint(final_months(workspace)),
+        "ledgers": ledger_targets.state(workspace),
         **{name: fingerprint(sorted(fingerprint(row) for row in rows)) for name, rows in rest.items()},
     }
 
@@ -300,11 +302,12 @@ def _inputs(workspace: Workspace, plan: Plan, as_of: date) -> dict[str, str]:
 def judged_targets(
     workspace: Workspace, plan: Plan, air: AirTables, as_of: date, options: Options
 ) -> list[dict[str, Any]]:
-    """Every target with its status: air targets measured, the others from what offices reported."""
+    """Every target with its status: air targets measured, others from ledgers or from what offices reported."""
     summary, evaluation = (air.con.to_pyarrow(air[name]).to_pylist() for name in ("summary", "evaluation"))
     least = int(rules_on(as_of, options).limits.number("validity.year.days_min"))
     rows = Evaluated(summary, evaluation, least_share=Fraction(least, 365))
-    measured, series = {}, {}
+    measured: dict[str, Measured] = ledger_targets.answers(workspace, plan, as_of)
+    series: dict[str, list[dict[str, Any]]] = {}
     for target in plan.targets:
         if target.air is not None:
             found = _measured(workspace, plan, target, rows, air, as_of, options)

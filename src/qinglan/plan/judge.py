@@ -28,11 +28,12 @@ Amount = int | float | Decimal | Fraction
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What the air room found for a target. Values are unrounded, in the target's unit.
+    """What the air room or a ledger found for a target. Values are unrounded, in the target's unit.
 
     A relative target takes the value in its baseline's unit, with `baseline_value` where the plan gives none.
     `variants` holds values by variant name. `data_valid` says whether the evaluation met the standard's minimum of
-    data. `trend`, `budget` (with ``probability``) and `projection` are passed on as they are.
+    data. `trend`, `budget` (with ``probability``), `projection` and `basis` (of a ledger's number: which rows of
+    which change, as of which day) are passed on as they are.
     """
 
     value: Amount | None
@@ -45,6 +46,7 @@ class Measured:
     trend: Mapping[str, Any] | None = None
     budget: Mapping[str, Any] | None = None
     projection: Mapping[str, Any] | None = None
+    basis: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,8 @@ class _Judge:
             "projection": _dict(measured.projection if measured else None),
             "waiting_for": waiting.as_dict() if waiting else None,
             "reported": self.report(report, told),
+            "basis": _dict(measured.basis if measured else None),
+            "conflict": value is not None and told is not None and self.differ(value, told),
             "refused": refused,
             "reading": target.reading.as_dict() if target.reading else None,
             "source": goal.source,
@@ -273,6 +277,10 @@ class _Judge:
         if probability is not None:
             return "on_track" if probability >= self.probability_min else "at_risk"
         return "on_track" if meets(self.target, value, self.goal.value) else "at_risk"
+
+    def differ(self, value: Fraction, told: Fraction) -> bool:
+        """Whether what was reported is another number than what was found, as the target is printed."""
+        return half_even(value, self.target.decimals) != half_even(told, self.target.decimals)
 
     def told(self, report: Reported, told: Fraction) -> tuple[str, Text | None]:
         """A reported value is final when it speaks of the due date or later, or can only grow."""

@@ -24,6 +24,7 @@ NAV = (
     Door("places", "/places", "air.view", ("/places", "/stations")),
     Door("evaluation", "/evaluation", "air.view", ("/evaluation", "/compare", "/ranking")),
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
+    Door("ledgers", "/ledgers", "ledger.view", ("/ledgers",)),
     Door("review", "/review", "review.view", ("/review", "/disclosure")),
     Door("publications", "/publications", "publication.view", ("/publications",)),
     Door("complaints", "/complaints", "complaint.view", ("/complaints",)),

@@ -12,9 +12,10 @@ from qinglan.flow.views.result import Result, Row
 from qinglan.plan.pack import load_plan
 from qinglan.plan.rules import load_book
 
-#: How a target's status sorts it on the board: judged by the air, waiting for evidence, reported.
+#: How a target's status sorts it on the board: judged by the air, by a ledger, waiting for evidence, reported.
 GROUPS: Mapping[str, tuple[str, ...]] = {
     "air": ("not_met", "at_risk", "no_data", "on_track", "met"),
+    "ledger": ("not_met", "at_risk", "no_data", "on_track", "met"),
     "waiting": ("waiting",),
     "reported": ("reported_not_met", "reported_met"),
 }
@@ -23,7 +24,7 @@ GROUPS: Mapping[str, tuple[str, ...]] = {
 OPTIONAL: Mapping[str, tuple[str, ...]] = {
     "target": ("value", "shown", "limit", "unit", "distance", "due", "period", "coverage", "edition", "dust",
                "variants", "trend", "budget", "projection", "waiting_for", "reported", "series", "formula",
-               "reading", "source", "certainty", "refused", "data_valid"),
+               "reading", "source", "certainty", "refused", "data_valid", "basis", "conflict"),
     "article": ("title", "summary", "no_tasks", "tasks"),
     "task": ("title", "status", "due", "cadence", "late", "lead", "supporting", "local", "conditional",
              "evidence"),
@@ -37,17 +38,27 @@ CATALOGUES: Mapping[str, str] = {
 
 
 def board(result: Result) -> dict[str, Any]:
-    """Targets grouped for reading (air-judged, waiting, reported), worst first, with counts per status."""
+    """Targets grouped for reading (judged by the air, by ledgers, waiting, reported), worst first.
+
+    Counts per status are of those that the air judged, of the waiting and of the reported."""
     targets = targets_of(result)
     groups: dict[str, list[Row]] = {}
     for name, statuses in GROUPS.items():
-        members = [t for t in targets if t["status"] in statuses]
+        members = [t for t in targets if t["status"] in statuses and _judged(t, name)]
         groups[name] = sorted(members, key=lambda t: statuses.index(t["status"]))
     unknown = {t["status"] for t in targets} - {s for group in GROUPS.values() for s in group}
     if unknown:
         raise UnknownName("target status", sorted(unknown)[0], [s for g in GROUPS.values() for s in g])
-    counts = {status: sum(t["status"] == status for t in targets) for g in GROUPS.values() for status in g}
+    counts = {
+        status: sum(t["status"] == status and _judged(t, name) for t in targets)
+        for name, group in GROUPS.items() if name != "ledger" for status in group
+    }  # fmt: skip
     return {"groups": groups, "counts": {k: n for k, n in counts.items() if n}, "total": len(targets)}
+
+
+def _judged(target: Row, group: str) -> bool:
+    """Whether a target belongs to a group by what answered it: the rows of a ledger, or not."""
+    return group in ("waiting", "reported") or (target["basis"] is not None) == (group == "ledger")
 
 
 def _whole(kind: str, row: Mapping[str, Any]) -> Row:

@@ -9,7 +9,7 @@ from starlette.routing import Mount
 
 from qinglan import __version__
 from qinglan.web.access import check_routes
-from qinglan.web.api import air, document, office, problems
+from qinglan.web.api import air, document, ledgers, office, problems
 from qinglan.web.api.document import PREFIX
 from qinglan.web.api.door import ApiSettings, Door, limiter_of_process
 from qinglan.web.cache import Answers
@@ -27,7 +27,7 @@ def mount_api(app: FastAPI, site: Site, answers: Answers, settings: ApiSettings 
     settings = settings or ApiSettings()
     api = FastAPI(title="Qinglan API", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     api.state.site = site
-    for router in (air.router, office.router, document.router):
+    for router in (air.router, office.router, ledgers.router, document.router):
         api.include_router(router)
     problems.install(api)
     limiter = limiter_of_process()

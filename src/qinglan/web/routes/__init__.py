@@ -13,6 +13,8 @@ from qinglan.web.routes import (
     data,
     disclosure,
     evaluation,
+    ledger_rows,
+    ledgers,
     making,
     now,
     oidc,
@@ -51,5 +53,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     public_data.router,
     public_report.router,
     complaints.router,
+    ledger_rows.router,
+    ledgers.router,
     operations.router,
 )
