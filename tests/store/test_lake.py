@@ -178,6 +178,33 @@ def test_reported_data_cannot_be_replaced_whole_nor_derived_merged(lake: Lake) -
         lake.upsert("checked", day_rows(FIRST), "l1")
 
 
+def test_data_sets_that_are_held_together_count_at_once_or_not_at_all(lake: Lake) -> None:
+    """A file of two data sets must not be half in the lake when its writer dies in between."""
+    published = day_rows(FIRST).select(["station", "time", "day", "hour"]).append_column(
+        "aqi", pa.array([50] * 72, pa.int32())
+    )  # fmt: skip
+    with lake.together():
+        lake.upsert("hours", day_rows(FIRST), "l1")
+        assert lake.rows("hours") == 0
+        lake.upsert("published", published, "l1")
+    assert (lake.rows("hours"), lake.rows("published"), lake.catalogue.snapshot()) == (72, 72, 1)
+    with lake.together():
+        lake.upsert("hours", day_rows(FIRST), "l2")  # says nothing new
+
+    def twice() -> None:
+        with lake.together():
+            lake.upsert("hours", day_rows(FIRST + timedelta(days=1)), "l3")
+            lake.upsert("hours", day_rows(FIRST + timedelta(days=2)), "l3")
+
+    with pytest.raises(UsageError, match="held together"):
+        twice()
+    assert lake.rows("hours") == 72
+    with lake.writing():
+        pass
+    assert lake.verify() == []
+    assert len(list(lake.root.rglob("*.parquet"))) == 2, "what was given up is swept"
+
+
 def test_orphans_of_a_killed_writer_are_not_read_and_are_swept(lake: Lake) -> None:
     lake.upsert("hours", day_rows(FIRST), "l1")
     folder = lake.paths("hours")[0].parent

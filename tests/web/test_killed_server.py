@@ -34,6 +34,7 @@ import pytest
 from qinglan.access import Grant
 from qinglan.core.batch import Batch, LayoutInfo
 from qinglan.flow import accounts, operations, publications, quality, repair, uploads
+from qinglan.flow import ingest as ingest_flow
 from qinglan.flow.backup import backup, restore
 from qinglan.flow.ingest import IngestSettings, ingest, retry_rejects
 from qinglan.flow.workspace import Settings, Workspace, init, open_workspace
@@ -48,12 +49,15 @@ FIRST = datetime(2025, 2, 28, 17, tzinfo=UTC)
 BULLETIN = "monthly-630000-2025-03"
 
 CHILD = """
-import importlib, json, os, signal, sys
+import ctypes, importlib, json, os, signal, sys
+# Who ends with his parent, however that ended, is not left behind by a test that was stopped (PR_SET_PDEATHSIG).
+mortal = lambda: ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+mortal()
 import uvicorn._subprocess
 import multiprocessing
 from pathlib import Path
 from qinglan.cli import main
-import qinglan.cli.app, qinglan.web.server
+import qinglan.cli.app, qinglan.web.app, qinglan.web.server
 # Workers too are forked from what is imported already.
 uvicorn._subprocess.spawn = multiprocessing.get_context("fork")
 armed, calls = Path(sys.argv[1]), {}
@@ -82,7 +86,7 @@ print("ready", flush=True)
 for line in sys.stdin:
     made = os.fork()
     if made == 0:
-        os.setsid()
+        os.setsid(), mortal()
         main(json.loads(line))
         os._exit(0)
     print(made, flush=True)
@@ -348,6 +352,9 @@ def test_a_killed_load_is_whole_or_absent_and_again_gives_what_an_undisturbed_on
             whole = {k: undisturbed[k] for k in now}
             if now not in (before, whole):
                 partial.append((point, when, number))
+            left = [r["id"] for r in space.loads() if r["status"] == loads.RUNNING]
+            assert ingest_flow.close_dead(space, who="scheduler") == left, "what died says so"
+            assert len(left) == (0 if point == FINISH else 1)
         server.start(home)
         answer = load(server)
         assert answer is not None

@@ -16,7 +16,7 @@ from apscheduler.executors.pool import ThreadPoolExecutor
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from qinglan.core.errors import QinglanError
-from qinglan.flow import operations
+from qinglan.flow import ingest, operations
 from qinglan.flow.workspace import Workspace, open_workspace
 from qinglan.store import jobs as book
 
@@ -44,6 +44,10 @@ def work(
     written down as interrupted, and tried once more by the next scheduler.
     """
     holder = operations.this_process()
+    try:  # loads that a killed server left running say so before anybody asks
+        ingest.close_dead(workspace, who=operations.LEASE)
+    except (QinglanError, OSError) as fault:
+        log.error("scheduler: %s", fault)
     scheduler = BackgroundScheduler(
         timezone=UTC,
         executors={"default": ThreadPoolExecutor(4)},
