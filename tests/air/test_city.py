@@ -3,10 +3,11 @@
 import random
 from datetime import date, timedelta
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from qinglan.air.city import place_days, place_days_from_hours, place_hours
+from qinglan.air.city import place_days, place_days_from_hours, place_hours, point_means
 from qinglan.air.statistics import station_days
 from qinglan.core.clock import from_day_and_hour
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
@@ -164,6 +165,19 @@ def test_city_hours_ask_the_same_share_of_every_hour(duckdb_engine, rules):
             assert (None if row[item] is None else exact(row[item])) == want, (row["hour"], item, own)
     assert len(rows) == 24
     assert 10 < withheld < 100
+    for item in HOURLY_ITEMS:  # the same of arrays, as the pages draw it
+        cells = [[values.get((s, h), {}).get(item, np.nan) for h in range(1, 25)] for s in codes]
+        made = point_means(np.array(cells), np.ones((5, 24), dtype=bool), rules(ON).evaluation)
+        want = [np.nan if row[item] is None else row[item] for row in rows]
+        np.testing.assert_allclose(made, want, atol=1e-6)
+
+
+def test_points_that_do_not_serve_are_not_waited_for(rules):
+    """Four points of which two serve: fewer than four, so that one of the two is the half that is asked for."""
+    values = np.array([[8.0], [np.nan], [99.0], [99.0]])
+    serving = np.array([[True], [True], [False], [False]])
+    assert point_means(values, serving, rules(ON).evaluation).tolist() == [8.0]
+    assert np.isnan(point_means(values[:, :1], ~serving & False, rules(ON).evaluation)).all()
 
 
 @pytest.mark.parametrize("choice", ["display", "one_more_decimal"])

@@ -17,6 +17,7 @@ from tests.web.test_pages import read
 from qinglan.access import DEMO
 from qinglan.core.clock import day_and_hour, from_day_and_hour
 from qinglan.core.names import HOURLY_ITEMS
+from qinglan.flow.views import city
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.store import runs
 from qinglan.web import create_app
@@ -205,3 +206,26 @@ def test_an_unchanged_chart_is_not_sent_again(station: TestClient) -> None:
     first = station.get("/stations/1480A/series.json?span=7d")
     again = station.get("/stations/1480A/series.json?span=7d", headers={"if-none-match": first.headers["etag"]})
     assert (again.status_code, again.content) == (304, b"")
+
+
+def test_a_place_has_the_patterns_and_roses_of_its_counted_stations(
+    station: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """HJ 663 city evaluation: of fewer than four points half must have a value. The wind blows from 93 degrees."""
+    address = "/places/630100/hour.json?year=2025&item=pm2_5"
+    assert set(station.get(address).json()["series"][2]["data"]) == {None}  # one of three reports
+    whole = city.counted
+    monkeypatch.setattr(city, "counted", lambda result, code: whole(result, code)[:2])
+    city._kept.cache_clear()
+    option = station.get(f"{address}&lang=en").json()  # one of two
+    assert option["series"][2]["data"] == [float(h) for h in range(1, 25)]
+    rows = station.get("/places/630100/wind.csv?year=2025&lang=en").text.splitlines()
+    east = next(row for row in rows if ",90.0," in row).split(",")
+    assert float(east[3]) + float(east[4]) == 100.0
+    rose = station.get("/places/630100/pollution.csv?year=2025&item=mda8&lang=en").text
+    assert "µg/m³" in rose.splitlines()[0]
+    page = station.get("/places/630100?year=2025&lang=en").text
+    assert "Wind of 1480A" in page
+    assert station.get("/places/630200/hour.json?year=2025").status_code == 404  # no hours of it
+    assert 'id="roses"' not in station.get("/places/630200?year=2025").text
+    city._kept.cache_clear()

@@ -11,11 +11,13 @@ from collections.abc import Sequence
 
 import ibis
 import ibis.expr.types as ir
+import numpy as np
+from numpy.typing import NDArray
 
 from qinglan.air.exact import GRID_DECIMALS, carried, grid
 from qinglan.air.statistics import carried_decimals, station_days
 from qinglan.core.names import DAILY_ITEMS, HOURLY_ITEMS
-from qinglan.core.rulebook import Rules
+from qinglan.core.rulebook import RuleBook, Rules
 
 
 def evaluation_points(stations: ir.Table, *, by: str = "place") -> ir.Table:
@@ -119,6 +121,31 @@ def place_hours(hours: ir.Table, stations: ir.Table, rules: Rules, *, by: str = 
     decimals = dict.fromkeys(HOURLY_ITEMS, GRID_DECIMALS)
     table = grouped.mutate(**_means(grouped, HOURLY_ITEMS, decimals, rules))
     return table.select("place", "time", "day", "hour", *HOURLY_ITEMS, "stations")
+
+
+def point_means(values: NDArray[np.float64], serving: NDArray[np.bool_], book: RuleBook) -> NDArray[np.float64]:
+    """Hourly means of a place from arrays of its evaluation points, as :func:`place_hours` makes them of tables.
+
+    Parameters
+    ----------
+    values : shape (points, hours)
+        Usable values of one item; NaN where there is none.
+    serving : shape (points, hours)
+        Whether the point is registered in that hour.
+    book : of the family ``hj663``
+
+    Returns
+    -------
+    Means, shape (hours,), in the unit of `values`; NaN where too few points have a value. For what is drawn: what
+    is judged comes from the exact tables.
+    """
+    there = serving & ~np.isnan(values)
+    n, points = there.sum(axis=0), serving.sum(axis=0)
+    few = points < book.number("city.few_stations")
+    need = np.where(few, book.number("city.stations_min_share_few"), book.number("city.stations_min_share"))
+    enough = (n > 0) & (n * 100 >= points * need.astype(np.float64))
+    total = np.where(there, values, 0.0).sum(axis=0)
+    return np.where(enough, total / np.maximum(n, 1), np.nan)
 
 
 def place_days_from_hours(hours: ir.Table, days: ir.Table, stations: ir.Table, rules: Rules) -> ir.Table:

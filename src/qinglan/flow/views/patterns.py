@@ -28,8 +28,8 @@ def known_item(item: str, items: tuple[str, ...] = HOURLY_ITEMS) -> str:
     return item
 
 
-class _Key:
-    """A station's window of a run, compared by what it names: a run itself cannot be hashed."""
+class Key:
+    """A station's or place's window of a run, compared by what it names: a run itself cannot be hashed."""
 
     def __init__(self, result: Result, code: str, span: stations.Window) -> None:
         self.result, self.code, self.span = result, code, span
@@ -38,15 +38,19 @@ class _Key:
         return (self.result.key, self.code, self.span)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Key) and self._said() == other._said()
+        return isinstance(other, Key) and self._said() == other._said()
 
     def __hash__(self) -> int:
         return hash(self._said())
 
 
 @lru_cache(maxsize=256)
-def _panel(workspace: Any, view: _Key, name: str, item: str) -> patterns.Means:
-    hours = stations.grid(workspace, view.result, view.code, view.span)
+def _panel(workspace: Any, view: Key, name: str, item: str) -> patterns.Means:
+    return panel_of(stations.grid(workspace, view.result, view.code, view.span), name, item)
+
+
+def panel_of(hours: stations.Grid, name: str, item: str) -> patterns.Means:
+    """One panel of the variation of hours: hour, weekday, month or week."""
     at = patterns.clock(hours.time)
     rng = np.random.default_rng(SEED)
     if name == "week":
@@ -62,7 +66,7 @@ def panel(
     if name not in PANELS:
         raise UnknownName("panel", name, PANELS)
     opened: Any = workspace  # every workspace is frozen, which its protocol cannot say
-    return _panel(opened, _Key(result, code, span), name, known_item(item))
+    return _panel(opened, Key(result, code, span), name, known_item(item))
 
 
 def roses(

@@ -13,14 +13,15 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.core.clock import Period
-from qinglan.core.errors import UnknownName
+from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS, quantity
 from qinglan.flow import views
-from qinglan.flow.views import patterns
+from qinglan.flow.views import city, patterns
+from qinglan.flow.views.station import Window
 from qinglan.web import charts, series_charts
 from qinglan.web.access import needs
-from qinglan.web.routes.stations import Numbers, numbers_page, panel_names, panel_numbers
-from qinglan.web.series_charts import KEPT, Option
+from qinglan.web.routes.stations import Numbers, Part, panel_names, panel_numbers, rose_numbers
+from qinglan.web.series_charts import Option
 from qinglan.web.site import Site, site, words_of
 from qinglan.web.text import Text
 
@@ -152,7 +153,9 @@ def place(
     if dust not in views.DUST:
         raise UnknownName("dust treatment", dust, views.DUST)
     chosen = _year(result, code, year)
-    asked = Asked(result, words_of(request), code, chosen, patterns.known_item(item, DAILY_ITEMS), dust, whole)
+    known = patterns.known_item(item, DAILY_ITEMS)
+    asked = Asked(site.workspace, result, words_of(request), code, chosen, known, dust, whole)
+    hours = asked.hours
     summary = views.summary(result, Period.year(chosen), code)
     register = views.stations(result)
     return site.page(
@@ -168,6 +171,10 @@ def place(
         item=asked.item,
         whole=whole,
         query=asked.query,
+        hours=hours,
+        hourly=asked.hourly,
+        wind=city.roses(site.workspace, result, code, hours) if hours else None,
+        counted=len(city.counted(result, code)),
         dusty=views.dust_days(result, code),
         leading=views.leading_statistics(Period.year(chosen).end),
         months=views.by_month(result, code, chosen, dust),
@@ -185,6 +192,7 @@ def place(
 class Asked:
     """What a page of a place or one of its charts is about; `whole` is every year there is."""
 
+    workspace: views.Workspace
     result: views.Result
     words: Text
     code: str
@@ -206,6 +214,22 @@ class Asked:
         first, last = (known[-1], known[0]) if self.whole else (self.year, self.year)
         return date(first, 1, 1), date(last, 12, 31)
 
+    @property
+    def hourly(self) -> str:
+        """The item as hours have it: ozone for its daily 8-hour maximum."""
+        return "o3" if self.item == "mda8" else self.item
+
+    @property
+    def hours(self) -> Window | None:
+        """The hours of the span; None for a place that is known by daily values alone."""
+        return city.window(self.workspace, self.result, self.code, *self.span)
+
+    def hours_there(self) -> Window:
+        """The same; NotFound where there are none."""
+        if (found := self.hours) is None:
+            raise city.no_hours(self.code)
+        return found
+
     def days(self) -> list[dict[str, Any]]:
         """Daily values in the span."""
         return views.place_days(self.result, self.code, *self.span)
@@ -226,23 +250,14 @@ def part(
     """The numbers of one chart: a page, or with ``.json`` the chart, with ``.csv`` or ``.xlsx`` a file."""
     result = site.open(request)
     found = views.place(result, code)
-    stem, _, kind = name.partition(".")
-    if stem not in NUMBERS or (kind == "json" and stem not in OPTIONS):
-        raise UnknownName("part", name, (*NUMBERS, *(f"{option}.json" for option in OPTIONS)))
     if dust not in views.DUST:
         raise UnknownName("dust treatment", dust, views.DUST)
     words = words_of(request)
     chosen = _year(result, code, year)
-    asked = Asked(result, words, code, chosen, patterns.known_item(item, DAILY_ITEMS), dust, whole)
-    if kind == "json":
-        return charts.answer(OPTIONS[stem](asked), KEPT)
-    heads, rows = NUMBERS[stem](asked)
-    if kind:
-        return site.sheet(request, f"{code}-{stem}-{'all' if whole else chosen}", heads, rows, kind)
-    return numbers_page(
-        request, site, result, stem, heads, rows, page,
-        subject=words.place(found), back=f"/places/{code}{asked.query}", query=asked.query,
-        made=words("station.window", name=words("span.all") if whole else str(chosen)),
+    asked = Asked(site.workspace, result, words, code, chosen, patterns.known_item(item, DAILY_ITEMS), dust, whole)
+    return Part(NUMBERS, OPTIONS, asked, f"{code}-{{stem}}-{'all' if whole else chosen}").answer(
+        request, site, name, page, subject=words.place(found), back=f"/places/{code}{asked.query}",
+        query=asked.query, made=words("station.window", name=words("span.all") if whole else str(chosen)),
     )  # fmt: skip
 
 
@@ -254,6 +269,21 @@ def _panel_numbers(asked: Asked, name: str) -> Numbers:
     made = patterns.place_panel(asked.result, asked.code, *asked.span, name, asked.item)
     heads, rows = panel_numbers(asked.words, name, asked.item, made)
     return {**heads, "n": asked.words("station.days")}, rows
+
+
+def _hourly(asked: Asked, name: str) -> Any:
+    return city.panel(asked.workspace, asked.result, asked.code, asked.hours_there(), name, asked.hourly)
+
+
+def _hourly_numbers(asked: Asked, name: str) -> Numbers:
+    return panel_numbers(asked.words, name, asked.hourly, _hourly(asked, name))
+
+
+def _rose(asked: Asked, item: str | None) -> Any:
+    found = city.roses(asked.workspace, asked.result, asked.code, asked.hours_there(), item)
+    if found is None:
+        raise NotFound(f"no weather in or near {asked.code}.", remedy="Load weather hours of a station of it.")
+    return found[0]
 
 
 def _capture_shares(asked: Asked) -> dict[str, list[float | None]]:
@@ -298,6 +328,9 @@ NUMBERS: Mapping[str, Callable[[Asked], Numbers]] = {
     "series": _series,
     "weekday": partial(_panel_numbers, name="weekday"),
     "month": partial(_panel_numbers, name="month"),
+    **{name: partial(_hourly_numbers, name=name) for name in city.PANELS},
+    "wind": lambda asked: rose_numbers(asked.words, _rose(asked, None), None),
+    "pollution": lambda asked: rose_numbers(asked.words, _rose(asked, asked.hourly), asked.hourly),
     "capture": _capture,
     "change": _change,
 }
@@ -343,5 +376,15 @@ OPTIONS: Mapping[str, Callable[[Asked], Option]] = {
     "series": _series_chart,
     "weekday": partial(_means_chart, name="weekday"),
     "month": partial(_means_chart, name="month"),
+    "hour": lambda asked: series_charts.means_line(
+        asked.words, panel_names(asked.words, "hour"), _hourly(asked, "hour"), asked.words.unit(asked.hourly)
+    ),
+    "week": lambda asked: series_charts.week_map(
+        asked.words, _hourly(asked, "week"), asked.words.unit(asked.hourly)
+    ),
+    "wind": lambda asked: series_charts.rose_chart(asked.words, _rose(asked, None), "m/s"),
+    "pollution": lambda asked: series_charts.rose_chart(
+        asked.words, _rose(asked, asked.hourly), asked.words.unit(asked.hourly)
+    ),
     "change": _change_chart,
 }

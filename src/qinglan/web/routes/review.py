@@ -27,7 +27,8 @@ Here = Annotated[Site, Depends(site)]
 Text = Annotated[str, Form(max_length=2000)]
 #: What a dialog is to mark on the page behind it.
 _MARK = r"^(decide-[0-9]{1,4})?$"
-Mark, FormMark = Annotated[str, Query(pattern=_MARK)], Annotated[str, Form(pattern=_MARK)]
+Mark = Annotated[str, Query(pattern=_MARK)]
+FormMark = Annotated[str, Form(pattern=_MARK)]
 _PAGE = 25
 _UPLOAD_MAX = 10 * 2**20  # bytes
 _UPLOADS = {"application/pdf": "pdf", "image/png": "png", "image/jpeg": "jpg"}

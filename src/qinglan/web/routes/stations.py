@@ -130,26 +130,42 @@ def part(
     """The numbers of one chart: a page, or with ``.json`` the chart, with ``.csv`` or ``.xlsx`` a file."""
     result = site.open(request)
     row = view.station(result, station)
-    stem, _, kind = name.partition(".")
-    if stem not in NUMBERS or (kind == "json" and stem not in OPTIONS):
-        raise UnknownName("part", name, (*NUMBERS, *(f"{option}.json" for option in OPTIONS)))
     asked = _asked(request, site, result, station, span, item, step)
-    if kind == "json":
-        return charts.answer(OPTIONS[stem](asked), KEPT)
-    heads, rows = NUMBERS[stem](asked)
-    if kind:
-        return site.sheet(request, f"{station}-{stem}-{asked.span.name}", heads, rows, kind)
     query = f"?span={asked.span.name}&item={asked.item}&step={asked.step}"
-    return numbers_page(
-        request, site, result, stem, heads, rows, page,
-        subject=f"{row['name']} {station}", back=f"/stations/{station}{query}", query=query,
-        made=asked.words("station.window", name=window_name(asked.words, asked.span.name)),
+    return Part(NUMBERS, OPTIONS, asked, f"{station}-{{stem}}-{asked.span.name}").answer(
+        request, site, name, page, subject=f"{row['name']} {station}", back=f"/stations/{station}{query}",
+        query=query, made=asked.words("station.window", name=window_name(asked.words, asked.span.name)),
     )  # fmt: skip
 
 
-def numbers_page(
-    request: Request, site: Site, result: views.Result, stem: str, heads: dict[str, str],
-    rows: list[dict[str, Any]], page: int, **context: Any,
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The parts of a page: tables and charts by name, made from what was asked; `file` names a download."""
+
+    tables: Mapping[str, Callable[[Any], Numbers]]
+    options: Mapping[str, Callable[[Any], Option]]
+    asked: Any
+    file: str
+
+    def answer(self, request: Request, site: Site, name: str, page: int, **context: Any) -> Response:
+        """``hour.json`` is a chart, ``hour.csv`` and ``hour.xlsx`` its numbers as a file, ``hour`` a page of them.
+
+        context : of the page: `subject`, `back`, `query`, `made`. UnknownName for no such part or page.
+        """
+        stem, _, kind = name.partition(".")
+        if stem not in self.tables or (kind == "json" and stem not in self.options):
+            raise UnknownName("part", name, (*self.tables, *(f"{option}.json" for option in self.options)))
+        if kind == "json":
+            return charts.answer(self.options[stem](self.asked), KEPT)
+        heads, rows = self.tables[stem](self.asked)
+        if kind:
+            return site.sheet(request, self.file.format(stem=stem), heads, rows, kind)
+        return _numbers_page(request, site, self.asked.result, heads, rows, page, stem=stem, **context)
+
+
+def _numbers_page(
+    request: Request, site: Site, result: views.Result, heads: dict[str, str], rows: list[dict[str, Any]],
+    page: int, **context: Any,
 ) -> Response:  # fmt: skip
     """A table of numbers behind a chart, page by page."""
     pages = max(1, -(-len(rows) // PAGE))
@@ -157,7 +173,7 @@ def numbers_page(
         raise UnknownName("page", page, tuple(map(str, range(1, pages + 1))))
     shown = rows[(page - 1) * PAGE : page * PAGE]
     return site.page(
-        request, "station_table.html", result, stem=stem, heads=heads, rows=shown, total=len(rows), number_of=page,
+        request, "station_table.html", result, heads=heads, rows=shown, total=len(rows), number_of=page,
         pages=pages, books=views.rule_books(result), **context,
     )  # fmt: skip
 
@@ -222,7 +238,11 @@ def _rose(asked: Asked, item: str | None) -> Any:
 
 
 def _rose_numbers(asked: Asked, item: str | None) -> Numbers:
-    made, words = _rose(asked, item), asked.words
+    return rose_numbers(asked.words, _rose(asked, item), item)
+
+
+def rose_numbers(words: Text, made: Any, item: str | None) -> Numbers:
+    """A rose as a table: shares by direction and class; `item` of a pollution rose."""
     unit = words.unit(item) if item else "m/s"
     names = series_charts.classes(made, unit)
     heads = {"sector": words("station.sector"), "degrees": words("station.degrees"), "n": words("station.n")}
