@@ -1,11 +1,12 @@
-"""Every page of the console, the API's common reads and the public pages under a steady load, with the server's memory.
+"""Every page of the console, the common reads of the API and the public pages under a steady load, and the memory.
 
 Two workers, as `qinglan serve --workers 2` starts them, over a copy of the workspace; somebody of the province is
 signed in. Requests begin at even distances whatever the answers do (an open loop), and latency counts from when a
-request was due: a server that stalls pays for all who waited. Every page is asked as often as every other one, with
-parameters drawn evenly over all that the province has, so that hardly an address comes twice; pages with one
-address come again. QINGLAN_BENCH_HOME names a workspace with a run; without it the simulated province of three
-years is made once.
+request was due: a server that stalls pays for all who waited. Every page is asked as often as every other one,
+with parameters drawn evenly over all that the province has, so that hardly an address comes twice; pages with one
+address come again. What is computed and no page, an evaluation of free days, is asked for three spans only.
+
+QINGLAN_BENCH_HOME names a workspace with a run; without it the simulated province of three years is made once.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ from qinglan.web.access import doors
 from qinglan.web.identify import COOKIE
 
 WORKERS, SECONDS = 2, 60.0
+#: Times that each page is asked before the load.
+WARM = 4
 #: name of a load: requests a second, and the p95 that was asked [ms].
 ASKED = {"pages": (50.0, 150.0), "api": (50.0, 50.0), "public": (300.0, 30.0)}
 USER = "bench"
