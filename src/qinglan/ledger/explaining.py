@@ -87,14 +87,17 @@ def column_note(ledger: Ledger, column: Column, lang: str) -> str:
 def explain(book: Workbook, ledger: Ledger, columns: Sequence[Column], lang: str) -> None:
     """Add the sheet of explanations: columns, codes, states, checks with their article, deadlines."""
     sheet = book.create_sheet(_TITLE[lang])
-    for line in _lines(ledger, columns, lang):
-        row = sheet.max_row + 1 if sheet.max_row > 1 or sheet.cell(1, 1).value else 1
-        strong = len(line) == 1
+    strong, wrapped = Font(bold=True), Alignment(vertical="top", wrap_text=True)
+    for row, line in enumerate(_lines(ledger, columns, lang), start=1):
         for n, text in enumerate(line, start=1):
+            if not text:
+                continue
             cell = sheet.cell(row, n)
             cell.value, cell.data_type = text, "s"
-            cell.font = Font(bold=strong)
-            cell.alignment = Alignment(vertical="top", wrap_text=n > 1)
+            if len(line) == 1:
+                cell.font = strong
+            else:
+                cell.alignment = wrapped
     for letter, width in zip("ABCDEF", (24, 30, 22, 12, 34, 50), strict=True):
         sheet.column_dimensions[letter].width = width
     sheet.freeze_panes = "A2"

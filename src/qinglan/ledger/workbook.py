@@ -43,6 +43,8 @@ _MARKS = {
     level: PatternFill("solid", fgColor=colour)
     for level, colour in (("error", "F4B6B0"), ("finding", "F9D7A0"), ("warning", "FBEBC4"), ("note", "DCE9F5"))
 }
+#: Faults that the list of a marked workbook holds; the counts are on the page of the import.
+_LISTED = 20_000
 _RANK = ("error", "finding", "warning", "note")
 _FORMATS = {
     "date": "yyyy-mm-dd",
@@ -319,8 +321,7 @@ def _fault_sheet(book: Workbook, ledger: Ledger, faults: pl.DataFrame, lang: str
     levels = {"zh": {"error": "未收", "finding": "违规线索", "warning": "提醒", "note": "说明"}}
     titles = {c.name: c.words[lang] for c in ledger.columns}
     sheet.append(heads[lang])
-    for fault in faults.head(20_000).iter_rows(named=True):
-        at = sheet.max_row + 1
+    for at, fault in enumerate(faults.head(_LISTED).iter_rows(named=True), start=2):
         level = levels.get(lang, {}).get(fault["level"], fault["level"])
         title = titles.get(fault["column"], fault["column"])
         sheet.cell(at, 1).value = fault["line"]
