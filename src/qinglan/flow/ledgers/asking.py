@@ -12,8 +12,7 @@ import polars as pl
 from qinglan.core.errors import UnknownName
 from qinglan.ledger.declare import Column, Ledger
 
-#: Types that a choice in the filter is made for, and those that the search looks into.
-CHOSEN = ("code", "state", "boolean", "year")
+#: Types of columns that the search looks into.
 _SEARCHED = ("text", "uscc", "permit", "reference", "code")
 
 
@@ -22,8 +21,8 @@ class Asked:
     """A filter with an order.
 
     search : words, each of which must stand somewhere in the row's texts. place : division code, with all inside
-    it. chosen : exact value by column (of :data:`CHOSEN` types or identity, enterprise and reference columns);
-    ``*none`` finds empty cells. rows : only these numbers (a finding's, a deadline's).
+    it. chosen : exact value by column; ``*none`` finds empty cells. rows : only these numbers (of a
+    finding, a deadline).
     sort : a column, or empty for the identity.
     """
 

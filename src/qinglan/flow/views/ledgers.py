@@ -14,7 +14,7 @@ import polars as pl
 
 from qinglan.access import Principal
 from qinglan.flow.ledgers import rights, watching
-from qinglan.flow.ledgers.asking import CHOSEN, Asked, asked_of, wanted
+from qinglan.flow.ledgers.asking import Asked, asked_of, wanted
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.declare import Column, Ledger, load_ledger
 from qinglan.plan.pack import load_plan
@@ -26,6 +26,8 @@ Row = dict[str, Any]
 _SHOWN = 8
 #: Choices of a filter, at most; columns with more values are searched instead.
 _MOST_CHOICES = 60
+#: Filters that stand over a table.
+_FILTERS = 4
 #: Marks on a map; more are gathered by cells of a grid.
 _MOST_MARKS, _MOST_SHAPES = 400, 2000
 _SHAPES = {
@@ -129,10 +131,17 @@ def table(
             {**r, "_findings": breaches.get(r["_row"], 0), "_stands": stands.get(r["_row"], "")}
             for r in shown.select(names).iter_rows(named=True)
         ],
-        [(c, _counted(part.base.rows, c.name)) for c in ledger.columns if c.type in CHOSEN][:6],
+        _choices(ledger, part.base.rows),
         _counted(part.base.rows, ledger.place) if ledger.place else (),
         _tally(breach, "check"), _tally(part.due.filter(pl.col("stands") != "later"), "deadline"),
     )  # fmt: skip
+
+
+def _choices(ledger: Ledger, rows: pl.DataFrame) -> Sequence[tuple[Column, Sequence[tuple[str, int]]]]:
+    """The filters of a ledger: its state, then codes, years, yes and no, as far as they tell rows apart."""
+    known = [c for kind in ("state", "code", "year", "boolean") for c in ledger.columns if c.type == kind]
+    found = [(c, _counted(rows, c.name)) for c in known[: 2 * _FILTERS]]
+    return [(c, values) for c, values in found if len(values) > 1][:_FILTERS]
 
 
 def _tally(rows: pl.DataFrame, column: str) -> dict[str, int]:
@@ -150,8 +159,8 @@ def _counted(rows: pl.DataFrame, column: str) -> Sequence[tuple[str, int]]:
 def columns_shown(ledger: Ledger) -> tuple[Column, ...]:
     """The columns of a ledger's table: its name, identity, place and state first, then as the declaration goes."""
     first = [ledger.label, *ledger.identity, ledger.place, ledger.state]
-    numbers = [c.name for c in ledger.columns if c.type in ("code", "number", "integer", "date", "boolean")]
-    rest = [n for n in numbers if n != ledger.enterprise]
+    told = [c for c in ledger.columns if c.type in ("code", "number", "integer", "date")]
+    rest = [c.name for c in sorted(told, key=lambda c: c.required is not True)]  # what every row says comes first
     names = [n for n in dict.fromkeys([*first, *rest]) if n]
     hidden = {c.name for c in ledger.columns if c.personal or c.type in ("lon", "lat", "wkt")}
     return tuple(ledger.column(n) for n in names if n not in hidden)[:_SHOWN]
