@@ -58,6 +58,13 @@ def limit_line(value: float, text: str) -> Option:
     }  # fmt: skip
 
 
+def _legend(count: int) -> Option:
+    """Names of the series above a chart, to be scrolled where they are many; none for a single one."""
+    ink = {"color": "var(--ink-2)"}
+    return {"type": "scroll", "top": 0, "left": 64, "right": 0, "textStyle": ink, "pageTextStyle": ink,
+            "show": count > 1}  # fmt: skip
+
+
 def lines(
     series: Mapping[str, Sequence[Any]],
     *,
@@ -87,15 +94,7 @@ def lines(
         made.append(one)
     option: Option = {
         "grid": {"left": 8, "right": 16, "top": 40, "bottom": 56 if zoom else 8, "containLabel": True},
-        "legend": {
-            "type": "scroll",
-            "top": 0,
-            "left": 64,
-            "right": 0,
-            "textStyle": {"color": "var(--ink-2)"},
-            "pageTextStyle": {"color": "var(--ink-2)"},
-            "show": len(series) > 1,
-        },
+        "legend": _legend(len(series)),
         "tooltip": {"trigger": "axis"},
         "xAxis": time_axis() if names is None else category_axis(names),
         "yAxis": value_axis(unit, scale=False),
@@ -132,15 +131,7 @@ def bars(
     number, name_axis = value_axis(unit), category_axis(names, inverse=flat)
     return {
         "grid": {"left": 8, "right": 24, "top": 40, "bottom": 8, "containLabel": True},
-        "legend": {
-            "type": "scroll",
-            "top": 0,
-            "left": 64,
-            "right": 0,
-            "textStyle": {"color": "var(--ink-2)"},
-            "pageTextStyle": {"color": "var(--ink-2)"},
-            "show": len(series) > 1,
-        },
+        "legend": _legend(len(series)),
         "tooltip": {"trigger": "axis", "axisPointer": {"type": "shadow"}},
         "xAxis": number if flat else name_axis,
         "yAxis": name_axis if flat else number,
