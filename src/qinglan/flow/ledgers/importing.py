@@ -33,7 +33,7 @@ from qinglan.store import ledgers as store
 from qinglan.store.files import Files
 
 #: How often an import is computed anew because another change came first.
-_TRIES = 3
+_TRIES = 5
 #: Largest workbook [byte]: 100,000 rows of a wide ledger take a tenth of it.
 MOST_BYTES = 200 * 2**20
 
