@@ -36,8 +36,13 @@ def level_of(place: str) -> str:
 def places(result: Result) -> dict[str, Row]:
     """Every place of the run by code: `place, name, name_en, level`."""
     written = {str(row["place"]): row for row in result.verdict.get("places", [])}
-    codes = {*written, *(row["place"] for row in result.rows("summary"))}
+    codes = {*written, *(row["place"] for row in _distinct(result, "summary", "place"))}
     return {code: {**_named(code), **_said(written.get(code, {}))} for code in sorted(codes)}
+
+
+def _distinct(result: Result, table: str, what: str, where: str = "true", **values: Any) -> list[Row]:
+    """A row for each different value of an expression."""
+    return result.rows(table, f"{where} qualify row_number() over (partition by {what}) = 1", **values)
 
 
 def _said(row: Row) -> Row:
@@ -64,7 +69,7 @@ def place(result: Result, code: str) -> Row:
 
 def periods(result: Result) -> list[Period]:
     """Periods that the run evaluated, newest first, longer before shorter."""
-    labels = {row["period"] for row in result.rows("summary")}
+    labels = {row["period"] for row in _distinct(result, "summary", "period")}
     return sorted((Period.parse(x) for x in labels), key=lambda p: (p.end, p.days), reverse=True)
 
 
@@ -156,7 +161,7 @@ def year_limits(result: Result, code: str, year: int, dust: str) -> dict[str, fl
 
 def years(result: Result, code: str) -> list[int]:
     """Years for which a place has days, newest first."""
-    rows = result.rows("place_aqi", "place = $place", place=code)
+    rows = _distinct(result, "place_aqi", "year(day)", "place = $place", place=code)
     return sorted({row["day"].year for row in rows}, reverse=True)
 
 
