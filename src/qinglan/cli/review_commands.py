@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,19 @@ from qinglan.core.errors import UsageError
 app = typer.Typer(help="数据审核。Review of data.", no_args_is_help=True, rich_markup_mode=None)
 
 By = Annotated[str, typer.Option("--by", help="经办人 / who acts")]
+
+
+def _acting(context: typer.Context, by: str) -> tuple[Shell, Any, dict[str, Any]]:
+    """The shell, the workspace, and who acts when."""
+    from qinglan.flow.workspace import open_workspace
+
+    shell: Shell = context.obj
+    return shell, open_workspace(shell.home), {"who": by or getpass.getuser(), "now": datetime.now(UTC)}
+
+
+def _tell(shell: Shell, made: dict[str, Any], zh: str, en: str) -> None:
+    """What was done, as JSON or in a sentence."""
+    shell.give(made) if shell.as_json else shell.out.print(shell.say(zh, en))
 
 
 @app.command()
@@ -62,18 +75,13 @@ def sign(
 ) -> None:
     """签署站点日。Sign a station's days at a level of review."""
     from qinglan.flow import review
-    from qinglan.flow.workspace import open_workspace
 
-    shell: Shell = context.obj
+    shell, workspace, acting = _acting(context, by)
     first = day_of(day)
     last = day_of(until) if until else first
-    signed = review.sign(
-        open_workspace(shell.home), station, first, last, level, remark=remark, who=by or getpass.getuser(),
-        now=datetime.now(UTC),
-    )  # fmt: skip
-    shell.give({"signed": signed, "level": level}) if shell.as_json else shell.out.print(
-        shell.say(f"已签署 {signed} 个站点日。", f"Signed {signed} station days.")
-    )
+    signed = review.sign(workspace, station, first, last, level, remark=remark, **acting)
+    told = {"signed": signed, "level": level}
+    _tell(shell, told, f"已签署 {signed} 个站点日。", f"Signed {signed} station days.")
 
 
 @app.command()
@@ -88,26 +96,16 @@ def lock(
 ) -> None:
     """锁定月份为最终数据。Make a month of a place final."""
     from qinglan.flow import review
-    from qinglan.flow.workspace import open_workspace
 
-    shell: Shell = context.obj
+    shell, workspace, acting = _acting(context, by)
     said = {}
     for text in exception or []:
         name, equals, reason = text.partition("=")
         if not (name and equals and reason.strip()):
             raise UsageError(f"cannot read exception {text!r}.", remedy="Write STATION=REASON.")
         said[name] = reason
-    review.lock(
-        open_workspace(shell.home),
-        place,
-        month,
-        exceptions=said,
-        who=by or getpass.getuser(),
-        now=datetime.now(UTC),
-    )
-    shell.give({"locked": month, "place": place}) if shell.as_json else shell.out.print(
-        shell.say(f"{place} {month} 已锁定。", f"{month} of {place} is locked.")
-    )
+    review.lock(workspace, place, month, exceptions=said, **acting)
+    _tell(shell, {"locked": month, "place": place}, f"{place} {month} 已锁定。", f"{month} of {place} is locked.")
 
 
 @app.command()
@@ -120,14 +118,11 @@ def reopen(
 ) -> None:
     """重开已锁定的月份。Make a locked month provisional again."""
     from qinglan.flow import review
-    from qinglan.flow.workspace import open_workspace
 
-    shell: Shell = context.obj
-    who = by or getpass.getuser()
-    review.reopen(open_workspace(shell.home), place, month, reason=reason, who=who, now=datetime.now(UTC))
-    shell.give({"reopened": month, "place": place}) if shell.as_json else shell.out.print(
-        shell.say(f"{place} {month} 已重开。", f"{month} of {place} is open again.")
-    )
+    shell, workspace, acting = _acting(context, by)
+    review.reopen(workspace, place, month, reason=reason, **acting)
+    told = {"reopened": month, "place": place}
+    _tell(shell, told, f"{place} {month} 已重开。", f"{month} of {place} is open again.")
 
 
 def disclosure(
