@@ -1,19 +1,29 @@
-"""The demonstration: the simulated province, and a reviewer who knows its truth."""
+"""The demonstration: the simulated province with its ledgers, and a reviewer who knows its truth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import polars as pl
 
+from qinglan.flow import ledgers
 from qinglan.flow.simulate import TRUTH, simulate_into
 from qinglan.flow.workspace import SETTINGS_FILE, Settings, Workspace, init, open_workspace
+from qinglan.ledger.declare import load_ledger
+from qinglan.sim.ledgers import ledger_ids, rows
 from qinglan.store import decisions
+from qinglan.store import ledgers as store
 
 FIRST, LAST = date(2023, 1, 1), date(2025, 12, 31)
 REVIEWER = "模拟审核员 simulated reviewer"
+CLERK = "模拟填报员 simulated clerk"
+#: Machines of the demonstration; the simulation can deal out any number.
+_MACHINES = 5000
+#: Ledgers in which the clerk made mistakes, so that there is something to repair.
+_SPOILED = ("boilers", "petrol-stations", "vehicle-checks")
 
 
 def prepare(home: Path, progress: Callable[[str], None]) -> Workspace:
@@ -21,6 +31,7 @@ def prepare(home: Path, progress: Callable[[str], None]) -> Workspace:
     if (home / SETTINGS_FILE).exists():
         workspace = open_workspace(home)
         if workspace.settings.simulated and any(load["status"] == "done" for load in workspace.loads()):
+            fill_ledgers(workspace, progress)
             return workspace  # a load that was killed is taken up again below, where it stopped
     else:
         workspace = init(home, Settings(simulated=True))
@@ -32,7 +43,30 @@ def prepare(home: Path, progress: Callable[[str], None]) -> Workspace:
             progress(f"{name} {FIRST}..{LAST}")
 
     simulate_into(workspace, FIRST, LAST, progress=stage)
+    fill_ledgers(workspace, progress)
     return workspace
+
+
+def fill_ledgers(workspace: Workspace, progress: Callable[[str], None]) -> None:
+    """Import the simulated rows of every ledger that nobody has written in yet, as workbooks of a clerk.
+
+    What others refer to comes first. Lines with planted mistakes are kept aside, as any office's would be.
+    """
+    known = set(ledger_ids())
+    refers = {name: {c.refers.split(".")[0] for c in load_ledger(name).columns if c.refers} for name in known}
+    order = TopologicalSorter({name: (others & known) - {name} for name, others in refers.items()})
+    written = store.last_changes(workspace.registry)
+    wanted = [name for name in order.static_order() if name not in written]
+    if wanted:
+        progress(f"ledgers {len(wanted)}")
+    clerk = ledgers.local_office(workspace, CLERK)
+    for name in wanted:
+        size = _MACHINES if name == "nonroad-machines" else None
+        cells = rows(name, size=size, faults=name in _SPOILED).drop("_line")
+        ledgers.import_workbook(
+            workspace, name, cells.write_csv().encode(), name=f"{name}.csv", me=clerk, today=LAST,
+            now=datetime.now(UTC),
+        )  # fmt: skip
 
 
 def confirm_known_dust(workspace: Workspace) -> None:
