@@ -7,12 +7,22 @@ in its own process. Those who are not installed are left out by the race, which 
 from __future__ import annotations
 
 import importlib
+import socket
+import threading
+import time
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from benchmarks.__main__ import RACES
+from benchmarks.loading import Load
 from benchmarks.racing import Bench, Contestant, Result, growth, table
+
+from qinglan.flow.run import run
+from qinglan.flow.simulate import simulate_into
+from qinglan.flow.workspace import Settings, init
+from qinglan.plan.places import load_stations
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +76,42 @@ def test_a_share_is_scaled_to_the_whole_job() -> None:
 def test_a_contestant_that_fails_is_named(bench: Bench) -> None:
     with pytest.raises(RuntimeError, match="nobody failed"):
         bench.race("x", [Contestant("nobody", "benchmarks.ours.national:scan", {"folder": "/nowhere"})])
+
+
+def test_every_page_is_asked_and_answers(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The load of pages on five weeks of three stations: no page but those that need more data fails."""
+    space = init(tmp_path / "home", Settings(simulated=True))
+    chosen = [s for s in load_stations() if s.place in ("630100", "630200")][:3]
+    simulate_into(space, date(2025, 1, 1), date(2025, 2, 4), stations=chosen)
+    run(space, now=datetime(2025, 2, 5, tzinfo=UTC))
+    space.registry.close()
+    monkeypatch.setenv("QINGLAN_BENCH_HOME", str(space.home))
+    found = importlib.import_module("benchmarks.pages").run(bench)
+    assert set(found) == {"pages", "api", "public"}
+    failed = {name for marks in found.values() for name, each in marks.items() if each.failed}
+    assert failed <= {"/stations/{station}/{name}", "/places/{code}/{name}"}, failed
+    assert sum(len(each.latencies) for each in found["pages"].values()) > 25
+
+
+def test_latency_counts_from_when_a_request_was_due() -> None:
+    """A stalled server pays for all who waited: no coordinated omission (Tene, How NOT to Measure Latency)."""
+    served = threading.Thread(target=_stalls, args=(ready := threading.Event(), port := []), daemon=True)
+    served.start()
+    assert ready.wait(5)
+    marks = Load(port[0], iter(["/"] * 20), clients=1, seconds=1.0, rate=20).run()
+    assert len(marks.latencies) == 20
+    assert marks.percentile(95) > 300, "the requests that were due during the stall waited for it"
+    assert marks.percentile(50) > 100
+
+
+def _stalls(ready: threading.Event, port: list[int]) -> None:
+    """Answers at once, but the third request after 0.6 s."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port.append(server.getsockname()[1])
+        ready.set()
+        client, _ = server.accept()
+        for number in range(20):
+            if not client.recv(4096):
+                return
+            time.sleep(0.6 if number == 2 else 0)
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
