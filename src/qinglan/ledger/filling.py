@@ -49,32 +49,39 @@ def settled(archive: bytes, path: str = "", rows: Iterator[bytes] | None = None)
     return out.getvalue()
 
 
-def row_blocks(frame: pl.DataFrame, first: int, styles: Sequence[int]) -> Iterator[bytes]:
+def row_blocks(frame: pl.DataFrame, first: int, styles: Sequence[int | pl.Series]) -> Iterator[bytes]:
     """The frame's rows as XML of a sheet, from row `first` on.
 
-    frame : cells in the order of the sheet's columns: numbers, days, texts; styles : index of each column's style
+    frame : cells in the order of the sheet's columns: numbers, days, texts; styles : index of the style of each
+    column, or of each of its cells (such cells are there even when they are empty)
     """
     for start in range(0, frame.height, _CHUNK):
         part = frame.slice(start, _CHUNK)
         lines = pl.Series("_", range(first + start, first + start + part.height), dtype=pl.Int64).cast(pl.String)
         cells = [
-            _cell(pl.col(name), part.schema[name], get_column_letter(n), style, lines)
+            _cell(pl.col(name), part.schema[name], get_column_letter(n), _part(style, start), lines)
             for n, (name, style) in enumerate(zip(part.columns, styles, strict=True), start=1)
         ]
         row = pl.concat_str([pl.lit('<row r="'), pl.lit(lines), pl.lit('">'), *cells, pl.lit("</row>")])
         yield "".join(part.select(row.alias("_")).to_series().to_list()).encode()
 
 
-def _cell(value: pl.Expr, dtype: pl.DataType, letter: str, style: int, lines: pl.Series) -> pl.Expr:
-    begin = [pl.lit(f'<c r="{letter}'), pl.lit(lines), pl.lit(f'" s="{style}"')]
+def _part(style: int | pl.Series, start: int) -> int | pl.Series:
+    return style if isinstance(style, int) else style.slice(start, _CHUNK).cast(pl.String)
+
+
+def _cell(value: pl.Expr, dtype: pl.DataType, letter: str, style: int | pl.Series, lines: pl.Series) -> pl.Expr:
+    index = pl.lit(str(style)) if isinstance(style, int) else pl.lit(style)
+    begin = [pl.lit(f'<c r="{letter}'), pl.lit(lines), pl.lit('" s="'), index]
     if dtype.is_numeric():
-        body = [pl.lit("><v>"), value.cast(pl.String), pl.lit("</v></c>")]
+        body = [pl.lit('"><v>'), value.cast(pl.String), pl.lit("</v></c>")]
     elif dtype == pl.Date:
         number = (value - pl.lit(_EXCEL_ZERO)).dt.total_days().cast(pl.String)
-        body = [pl.lit("><v>"), number, pl.lit("</v></c>")]
+        body = [pl.lit('"><v>'), number, pl.lit("</v></c>")]
     else:
-        body = [pl.lit(' t="inlineStr"><is><t xml:space="preserve">'), _escaped(value), pl.lit("</t></is></c>")]
-    return pl.when(value.is_not_null()).then(pl.concat_str([*begin, *body])).otherwise(pl.lit(""))
+        body = [pl.lit('" t="inlineStr"><is><t xml:space="preserve">'), _escaped(value), pl.lit("</t></is></c>")]
+    empty = pl.lit("") if isinstance(style, int) else pl.concat_str([*begin, pl.lit('"/>')])
+    return pl.when(value.is_not_null()).then(pl.concat_str([*begin, *body])).otherwise(empty)
 
 
 def _escaped(text: pl.Expr) -> pl.Expr:
@@ -93,13 +100,14 @@ def style_indices(archive: bytes, path: str, row: int) -> Mapping[str, int]:
     return {cell[1]: int(cell[2] or 0) for cell in cells}
 
 
-def without_row(archive: bytes, path: str, row: int) -> bytes:
-    """The archive without one row of a sheet."""
+def without_rows(archive: bytes, path: str, rows: Sequence[int]) -> bytes:
+    """The archive without some rows of a sheet."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for info in old.infolist():
             data = old.read(info)
             if info.filename == path:
-                data = re.sub(rb'<row r="%d"[^>]*>.*?</row>' % row, b"", data, flags=re.DOTALL)
+                for row in rows:
+                    data = re.sub(rb'<row r="%d"[^>]*>.*?</row>' % row, b"", data, flags=re.DOTALL)
             new.writestr(info.filename, data)
     return out.getvalue()

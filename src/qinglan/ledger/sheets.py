@@ -8,13 +8,14 @@ heading.
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
-from itertools import islice
+from itertools import chain, islice, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,13 @@ import polars as pl
 from python_calamine import CalamineError, CalamineWorkbook, SheetVisibleEnum
 
 from qinglan.core.errors import LayoutError
-from qinglan.ledger.cells import fold
+from qinglan.ledger.cells import fold, trimmed
 from qinglan.ledger.declare import Ledger
 
 #: The column of a workbook of rows set aside with their lines in the file they came from: `_origin` of `raw`.
 ORIGIN = {"zh": "原行号", "en": "Original line"}
+#: The column of such a workbook that says what is wrong; not read again.
+WORDS = {"zh": "问题说明", "en": "What is wrong"}
 #: How far down a header is looked for, and how much of a sheet may be unpacked [byte].
 _HEADER_ROWS, _MOST = 30, 2 * 2**30
 _CHUNK = 10_000
@@ -36,6 +39,7 @@ _STARS = re.compile(r"[*＊△▲]")
 _ERROR_CELL = re.compile(rb"<c ([^>]*?)(?:/>|>(.*?)</c>)", re.DOTALL)
 _REFERENCE = re.compile(rb'r="([A-Z]+)([0-9]+)"')
 _VALUE = re.compile(rb"<v>([^<]*)</v>")
+_SUSPECT = re.compile(rb't="e"|<f[ />]')
 _FORMULA = re.compile(rb"<f[^>]*?(?:/>|>([^<]*)</f>)")
 
 
@@ -145,6 +149,8 @@ def _header(ledger: Ledger, rows: Sequence[Sequence[Any]], sheet: str | None, of
     for n in range(width):
         cell = rows[at][n] if n < len(rows[at]) else ""
         name, place = _named(cell, known), n + 1 + offset
+        if name == "_words":
+            continue
         if name == "_origin":
             origin = place
         elif name is not None and name not in columns:
@@ -162,7 +168,7 @@ def _headings(ledger: Ledger) -> dict[str, str]:
     words: list[tuple[str, tuple[str, ...]]] = [
         (column.name, (column.name, column.words["zh"], column.words["en"])) for column in ledger.columns
     ]
-    words += [("_origin", tuple(ORIGIN.values()))]
+    words += [("_origin", tuple(ORIGIN.values())), ("_words", tuple(WORDS.values()))]
     words += [(column.name, column.aliases) for column in ledger.columns]
     known: dict[str, str] = {}
     for form in (_whole, _bare):
@@ -208,14 +214,12 @@ def _frame(
         wanted["_origin"] = found.origin
     parts: list[pl.DataFrame] = []
     line = found.first
-    table = _chained(head[found.first - 1 :], rest)
+    table = chain(head[found.first - 1 :], rest)
     while chunk := list(islice(table, _CHUNK)):
-        cells = {
-            name: [_text(row[n]) if n < len(row) else None for row in chunk]
-            for name, n in ((name, place - 1 - offset) for name, place in wanted.items())
-        }
+        columns = list(zip_longest(*chunk))
+        cells = {name: _texts(columns, place - 1 - offset, len(chunk)) for name, place in wanted.items()}
         lines = pl.Series("_line", range(line, line + len(chunk)), dtype=pl.Int64)
-        part = pl.DataFrame({"_line": lines, **cells}, schema_overrides=dict.fromkeys(wanted, pl.String))
+        part = trimmed(pl.DataFrame({"_line": lines, **cells}, schema_overrides=dict.fromkeys(wanted, pl.String)))
         parts.append(part.filter(~pl.all_horizontal(pl.col(name).is_null() for name in wanted)))
         line += len(chunk)
     schema = {"_line": pl.Int64(), **dict.fromkeys(wanted, pl.String())}
@@ -225,9 +229,12 @@ def _frame(
     return raw.with_columns(pl.col("_origin").cast(pl.Int64, strict=False)) if found.origin is not None else raw
 
 
-def _chained(head: Sequence[Sequence[Any]], rest: Iterator[Sequence[Any]]) -> Iterator[Sequence[Any]]:
-    yield from head
-    yield from rest
+def _texts(columns: Sequence[Sequence[Any]], n: int, height: int) -> Sequence[str | None]:
+    """A column's cells as text; one that holds nothing but text is taken as it is."""
+    if n >= len(columns):
+        return [None] * height
+    cells = columns[n]
+    return cells if set(map(type, cells)) <= {str} else [_text(value) for value in cells]
 
 
 def _text(value: Any) -> str | None:
@@ -299,7 +306,7 @@ def _failed_cells(content: bytes, number: int) -> dict[tuple[int, int], str]:
         column = 0
         for letter in place[1]:
             column = column * 26 + letter - 64
-        found[int(place[2]), column] = said.decode("utf-8", "replace")
+        found[int(place[2]), column] = html.unescape(said.decode("utf-8", "replace"))
     return found
 
 
@@ -308,7 +315,7 @@ def _has_formulas(archive: zipfile.ZipFile, path: str) -> bool:
         tail = b""
         while block := stream.read(2**20):
             joined = tail + block
-            if b't="e"' in joined or b"<f" in joined:
+            if _SUSPECT.search(joined):
                 return True
             tail = joined[-8:]
     return False

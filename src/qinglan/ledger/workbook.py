@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from qinglan.core.errors import QinglanError
 from qinglan.ledger.cells import fold, place_of, spellings
 from qinglan.ledger.declare import Column, Ledger
 from qinglan.ledger.explaining import column_note, explain, heading, plain
-from qinglan.ledger.filling import row_blocks, settled, style_indices, without_row
-from qinglan.ledger.sheets import ORIGIN, located_rows, read_workbook
+from qinglan.ledger.filling import EPOCH, row_blocks, settled, style_indices, without_rows
+from qinglan.ledger.sheets import ORIGIN, WORDS, located_rows, read_workbook
 from qinglan.plan.places import Places, load_places
 
 __all__ = ["FIRST_ROW", "marked", "read_workbook", "template"]
@@ -81,6 +82,7 @@ def template(
 
 def _book(ledger: Ledger, columns: Sequence[Column], lang: str, choices: Sequence[str]) -> Workbook:
     book = Workbook()
+    book.properties.created = datetime(*EPOCH)  # noqa: DTZ001 (a file's time has no zone)
     sheet = book.worksheets[0]
     sheet.title = re.sub(r"[\[\]:*?/\\]", " ", ledger.title[lang])[:31]
     other = "en" if lang == "zh" else "zh"
@@ -112,7 +114,7 @@ def _filled(book: Workbook, columns: Sequence[Column], shown: pl.DataFrame) -> b
     book.save(out)
     archive = out.getvalue()
     styles = style_indices(archive, _SHEET, FIRST_ROW)
-    archive = without_row(archive, _SHEET, FIRST_ROW)
+    archive = without_rows(archive, _SHEET, [FIRST_ROW])
     if not shown.height:
         return settled(archive)
     indices = [styles.get(get_column_letter(n), 0) for n in range(1, shown.width + 1)]
@@ -239,7 +241,8 @@ def marked(ledger: Ledger, data: bytes | Path, faults: pl.DataFrame, *, lang: st
     """The workbook with its bad cells coloured and explained, to be mended and imported again.
 
     An XLSX comes back as it was, with marks and a sheet of all faults. A CSV, or a workbook of more than
-    MARKED_CELLS cells, comes back as a template with only the rows set aside and their lines in the file.
+    MARKED_CELLS cells, comes back as a template with only the rows set aside, their lines in the file and what is
+    wrong with each.
     """
     content = data.read_bytes() if isinstance(data, Path) else data
     raw, found = located_rows(ledger, content)
@@ -252,7 +255,7 @@ def marked(ledger: Ledger, data: bytes | Path, faults: pl.DataFrame, *, lang: st
     except (KeyError, ValueError, TypeError, OSError):  # a file that only the tolerant reader can read
         return _only_aside(ledger, raw, faults, lang)
     places = {**found.columns, **found.others}
-    _mark(sheet, {row: row for row in faults["line"].unique().to_list()}, places, found.header, faults, lang)
+    _mark(sheet, places, found.header, faults, lang)
     _fault_sheet(book, ledger, faults, lang)
     out = io.BytesIO()
     book.save(out)
@@ -260,43 +263,75 @@ def marked(ledger: Ledger, data: bytes | Path, faults: pl.DataFrame, *, lang: st
 
 
 def _only_aside(ledger: Ledger, raw: pl.DataFrame, faults: pl.DataFrame, lang: str) -> bytes:
+    """Rows set aside as they were written, bad cells coloured, with their lines and what is wrong with each."""
     errors = faults.filter((pl.col("level") == "error") & (pl.col("line") > 0))["line"].unique()
     rows = raw.filter(pl.col("_line").is_in(errors.implode()))
     columns = [c for c in ledger.columns if c.name in raw.columns]
-    lines = rows["_origin"].fill_null(rows["_line"]) if "_origin" in rows.columns else rows["_line"]
+    shown = rows.select(c.name for c in columns).with_columns(
+        (rows["_origin"].fill_null(rows["_line"]) if "_origin" in rows.columns else rows["_line"]).alias(
+            "_origin"
+        ),
+        _told(ledger, rows["_line"], faults, lang).alias("_words"),
+    )
     book = _book(ledger, columns, lang, ())
     sheet = book.worksheets[0]
-    last = len(columns) + 1
-    for row, text in ((1, ORIGIN[lang]), (2, ORIGIN["en" if lang == "zh" else "zh"]), (3, "_origin")):
-        _write(sheet.cell(row, last), text)
-    for n, cells in enumerate(rows.select(c.name for c in columns).iter_rows()):
-        for place, text in enumerate(cells, start=1):
-            if text is not None:
-                _write(sheet.cell(FIRST_ROW + n, place), text)
-        sheet.cell(FIRST_ROW + n, last).value = lines[n]
-    where = {line: FIRST_ROW + n for n, line in enumerate(rows["_line"].to_list())}
-    places = {c.name: n for n, c in enumerate(columns, start=1)}
-    _mark(sheet, where, places, 1, faults, lang)
+    other = "en" if lang == "zh" else "zh"
+    for n, (words, name) in enumerate(((ORIGIN, "_origin"), (WORDS, "_words")), start=len(columns) + 1):
+        for row, text in enumerate((words[lang], words[other], name), start=1):
+            _write(sheet.cell(row, n), text)
+        sheet.column_dimensions[get_column_letter(n)].width = 12 if name == "_origin" else 60
+    samples = {level: FIRST_ROW + n for n, level in enumerate(_RANK, start=1)}
+    for n, column in enumerate(columns, start=1):
+        for level, row in samples.items():
+            sheet.cell(row, n).number_format, sheet.cell(row, n).fill = _format(column), _MARKS[level]
     _fault_sheet(book, ledger, faults, lang)
     out = io.BytesIO()
     book.save(out)
-    return settled(out.getvalue())
+    archive = out.getvalue()
+    found = {row: style_indices(archive, _SHEET, row) for row in (FIRST_ROW, *samples.values())}
+    archive = without_rows(archive, _SHEET, list(found))
+    styles: list[int | pl.Series] = []
+    for n, column in enumerate(columns, start=1):
+        letter = get_column_letter(n)
+        by_level = {level: found[row].get(letter, 0) for level, row in samples.items()}
+        styles.append(_cell_styles(rows["_line"], faults, column.name, found[FIRST_ROW].get(letter, 0), by_level))
+    return settled(archive, _SHEET, row_blocks(shown, FIRST_ROW, [*styles, 0, 0]))
 
 
-def _mark(
-    sheet: Worksheet,
-    rows: Mapping[int, int],
-    places: Mapping[str, int],
-    header: int,
-    faults: pl.DataFrame,
-    lang: str,
-) -> None:
-    """Colour and comment each cell with a fault. rows : row of the sheet by line; places : column by name."""
+def _told(ledger: Ledger, lines: pl.Series, faults: pl.DataFrame, lang: str) -> pl.Series:
+    """What is wrong with each line, in one text."""
+    titles = {c.name: c.words[lang] for c in ledger.columns}
+    between, end = ("：", "；") if lang == "zh" else (": ", "; ")
+    title = pl.col("column").replace(titles)
+    said = faults.select(
+        "line", pl.concat_str([title, pl.lit(between), lang, pl.lit(between), f"remedy_{lang}"]).alias("_")
+    )
+    joined = said.group_by("line", maintain_order=True).agg(pl.col("_").str.join(end))
+    return pl.DataFrame({"line": lines}).join(joined, on="line", how="left", maintain_order="left")["_"]
+
+
+def _cell_styles(
+    lines: pl.Series, faults: pl.DataFrame, column: str, plain_style: int, by_level: Mapping[str, int]
+) -> int | pl.Series:
+    """The style of each cell of a column by the worst that is said of it; one for all where nothing is."""
+    rank = {level: n for n, level in enumerate(_RANK)}
+    here = faults.filter(pl.col("column") == column).select(
+        "line", pl.col("level").replace_strict(rank, return_dtype=pl.Int64).alias("_")
+    )
+    if not here.height:
+        return plain_style
+    worst = here.group_by("line").agg(pl.col("_").min())
+    found = pl.DataFrame({"line": lines}).join(worst, on="line", how="left", maintain_order="left")["_"]
+    indices = {n: by_level[level] for level, n in rank.items()}
+    return found.replace_strict(indices, default=plain_style, return_dtype=pl.Int64)
+
+
+def _mark(sheet: Worksheet, places: Mapping[str, int], header: int, faults: pl.DataFrame, lang: str) -> None:
+    """Colour and comment each cell with a fault. places : column of the sheet by name"""
     said: dict[tuple[int, int], list[dict[str, Any]]] = {}
     for fault in faults.iter_rows(named=True):
-        row = header if fault["line"] == 0 else rows.get(fault["line"])
-        if row is not None:
-            said.setdefault((row, places.get(fault["column"], 1)), []).append(fault)
+        row = fault["line"] or header
+        said.setdefault((row, places.get(fault["column"], 1)), []).append(fault)
     for (row, column), found in said.items():
         cell = sheet.cell(row, column)
         found.sort(key=lambda fault: _RANK.index(fault["level"]))
