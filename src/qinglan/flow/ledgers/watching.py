@@ -16,6 +16,7 @@ import polars as pl
 
 from qinglan.access import Principal
 from qinglan.access.principal import within
+from qinglan.core import clock
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import Frame, frame_at
 from qinglan.flow.ledgers.importing import key_region
@@ -91,6 +92,8 @@ def seen(workspace: Workspace, ledger_id: str, today: date, me: Principal, numbe
     if scope.everything:
         return whole
     rows = whole.base.rows.filter(scope.of(whole.base.ledger))
+    if rows.height == whole.base.rows.height:
+        return whole
     mine = rows.select("_row")
     return Watched(
         Frame(whole.base.ledger, whole.base.change, rows),
@@ -224,7 +227,7 @@ def measured(workspace: Workspace, base: Frame, today: date, change: Mapping[str
                 "moved": told.get("change") if known else None, "moves": indicator.change,
                 "rows": told.get("rows", 0) if known else 0, "known": told.get("known", 0) if known else 0,
                 "all_rows": base.rows.height, "change": base.change,
-                "as_of": change["at"].date() if change else None,
+                "as_of": clock.today(change["at"]) if change else None,
             }
         )  # fmt: skip
     return made

@@ -69,13 +69,22 @@ async function draw(figure) {
     map.addControl(new ScaleControl({ unit: "metric" }), "bottom-left");
     canvas.querySelector(".maplibregl-ctrl-zoom-in")?.setAttribute("aria-label", figure.dataset.zoomIn);
     canvas.querySelector(".maplibregl-ctrl-zoom-out")?.setAttribute("aria-label", figure.dataset.zoomOut);
+    // Lines and outlines (bare land, zones): drawn under the marks, those with a fault in red.
+    const flat = (collection) => ({ type: "FeatureCollection", features: collection.features.filter((f) => f.geometry && f.geometry.type !== "Point") });
+    if (flat(points).features.length) {
+      await new Promise((ready) => (map.isStyleLoaded() ? ready() : map.once("load", ready)));
+      const colour = ["case", [">", ["get", "level"], 0], css("--bad"), css("--accent")];
+      map.addSource("shapes", { type: "geojson", data: flat(points) });
+      map.addLayer({ id: "area", type: "fill", source: "shapes", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour, "fill-opacity": 0.18 } });
+      map.addLayer({ id: "outline", type: "line", source: "shapes", paint: { "line-color": colour, "line-width": 1.6 } });
+    }
     let marks = [];
     const show = (collection) => {
       marks.forEach((mark) => mark.remove());
       // Places are drawn last, so that their numbers lie over those of their stations.
       const ordered = [...collection.features].sort((a, b) => (a.properties.kind === "place") - (b.properties.kind === "place"));
       marks = ordered
-        .filter((feature) => feature.geometry)
+        .filter((feature) => feature.geometry?.type === "Point")
         .map((feature) => new Marker({ element: point(feature) }).setLngLat(feature.geometry.coordinates).addTo(map));
     };
     show(points);
