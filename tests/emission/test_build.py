@@ -201,6 +201,13 @@ def test_the_coal_of_a_cement_kiln_counts_once() -> None:
     assert one(reheating, "nox")["emission_t"] == pytest.approx(10_000 * 1e4 * 2.09e-6)
 
 
+def test_petrol_that_is_sold_is_not_burnt() -> None:
+    """5,000 t through a station with stage-II recovery: vapour only, 3.243 kg/t x 0.2."""
+    row = activity(sector="filling_station", fuel="gasoline", technology="none", amount=5000.0)
+    row["terms"] = {"voc_control": "vapour_recovery_2"}
+    assert tonnes(built(row)) == {"nmvoc": pytest.approx(5000 * 3.243e-3 * 0.2)}
+
+
 def test_sealing_points_by_type_and_found_leaks() -> None:
     """Eq. 16: 3,200 x 0.00403 x 8,000 h; with LDAR eq. 15 wins: (21 - 19) x 0.275 x 8,000 h."""
     point = activity(sector="refining", fuel="sealing_point", technology="valve_light", amount=3200.0, unit="个")
@@ -266,6 +273,21 @@ def test_shapes_are_the_contracted_ones() -> None:
     assert nothing.emissions.is_empty()
     with pytest.raises(LayoutError, match="no column unit"):
         build(pl.DataFrame([activity()]).drop("unit"))
+
+
+def test_a_power_boiler_whose_unit_is_told_in_steam() -> None:
+    """1,025 t/h of steam is a 300 MW unit: 7.21 g/kg; 410 t/h is between; the MW win where they are told."""
+    row = activity(sector="power", technology="pulverised")
+    for terms, factor in (({"capacity": 1025.0}, 7.21), ({"capacity": 410.0}, 8.19), ({"capacity": 90.0}, 8.96)):
+        assert one(built(row | {"terms": terms}), "nox")["factor"] == factor
+    assert one(built(row | {"terms": {"capacity": 1025.0, "unit_capacity": 135.0}}), "nox")["factor"] == 8.19
+
+
+def test_kitchen_fume() -> None:
+    """6,000 m3/h at 1.2 mg/m3 for 14,400 stove hours of 4 stoves: 3,600 h, 25.92 kg."""
+    row = activity(sector="catering", fuel="meals", technology="none", amount=14_400.0, unit="h")
+    row["terms"] = {"flow": 6000.0, "fume": 1.2, "stoves": 4.0}
+    assert tonnes(built(row)) == {"pm10": pytest.approx(0.02592), "pm2_5": pytest.approx(0.02592)}
 
 
 def test_both_spellings_of_a_term() -> None:

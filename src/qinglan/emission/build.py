@@ -108,13 +108,14 @@ def _fault(rows: pl.DataFrame, when: pl.Expr, reason: str, detail: pl.Expr) -> p
 
 
 def _described(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the kind of their level 3, and whether the fuel's smoke is in the factor of a kiln's product."""
+    """Rows with the kind of their level 3, whether a product's factor holds the fuel's smoke, and whether it burns."""
     known = categories()
     whole = [name for name, entry in known.sectors.items() if entry.get("in_product")]
     kilns = [name for name, entry in known.technologies.items() if entry.get("kiln")]
     fuel = pl.col("kind").is_in(["fuel", "biofuel"])
     return rows.join(known.kinds(), on="fuel", how="left", maintain_order="left").with_columns(
-        in_product=pl.col("sector").is_in(whole) & pl.col("technology").is_in(kilns) & fuel
+        in_product=pl.col("sector").is_in(whole) & pl.col("technology").is_in(kilns) & fuel,
+        stored=pl.col("sector").is_in([name for name, entry in known.sectors.items() if entry.get("stores")]),
     )
 
 
@@ -124,11 +125,13 @@ def _of_year(
     """Emissions, alternatives and faults of one inventory year, under the factors and the book of its last day."""
     on = date(year, 12, 31)
     book = load_book("tcses144", on)
+    steam = pl.when(pl.col("sector") == "power").then(pl.col("capacity") * book.number("power.mw_per_steam"))
+    rows = rows.with_columns(unit_capacity=pl.coalesce("unit_capacity", steam))
     factored, faults = methods.by_factor(rows, on)
     found = pl.concat(
         [
             *(factored, methods.of_coal(rows, on, book), methods.of_materials(rows, book)),
-            *(methods.slip(rows, book), methods.measured(rows)),
+            *(methods.slip(rows, book), methods.measured(rows), methods.cooking(rows)),
         ]
     )
     # A coal's default balance stands behind a factor for its very technology, and before one that is borrowed.
