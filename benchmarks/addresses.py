@@ -36,7 +36,7 @@ SPANS = ((260, 77), (443, 260), (120, 40))
 class Province:
     """What can be asked of a workspace."""
 
-    stations: tuple[str, ...]
+    since: Mapping[str, int]
     places: tuple[str, ...]
     first: date
     last: date
@@ -52,6 +52,11 @@ class Province:
     runs: tuple[tuple[str, str, str, str], ...]
 
     @property
+    def stations(self) -> tuple[str, ...]:
+        """Stations that have hours; `since` has the year in which those begin."""
+        return tuple(self.since)
+
+    @property
     def years(self) -> range:
         """Years that have days."""
         return range(self.first.year, self.last.year + 1)
@@ -64,10 +69,11 @@ def province(workspace: Workspace) -> Province:
 
     result = views.current(workspace)
     days = result.grouped("station_days", "count(*) as n", "day")
+    began = result.grouped("station_days", "min(day) as first", "station")
     listed = queue.queue(workspace, queue.Asked(), limit=400)["rows"]
     runs = tuple((r["station"], r["item"], r["rule"], r["first"].isoformat()) for r in listed)
     return Province(
-        tuple(row["station"] for row in views.stations(result)), tuple(views.places(result)), days[0]["day"],
+        {row["station"]: row["first"].year for row in began}, tuple(views.places(result)), days[0]["day"],
         days[-1]["day"], tuple(p.label for p in views.periods(result)),
         tuple(t["id"] for t in result.verdict["targets"]),
         tuple(t["id"] for a in result.verdict["articles"] for t in a["tasks"]),
@@ -111,10 +117,12 @@ class Draw:
         """A month that has data."""
         return f"{self.day:%Y-%m}"
 
-    def station_query(self) -> str:
-        """What a station's page may be asked for."""
-        span = self.any("7d", "30d", "all", *map(str, self.known.years))
-        return urlencode({"span": span, "item": self.any(HOURLY_ITEMS)})
+    def station(self, part: str = "") -> str:
+        """A station's page, or a part of it, in any of its windows."""
+        name = self.any(self.known.stations)
+        years = range(self.known.since[name], self.known.last.year + 1)
+        asked = {"span": self.any("7d", "30d", "all", *map(str, years)), "item": self.any(HOURLY_ITEMS)}
+        return f"/stations/{name}{part}?{urlencode(asked)}"
 
     def place_query(self) -> str:
         """What a place's page may be asked for."""
@@ -148,11 +156,9 @@ Maker = Callable[[Draw], str]
 PAGES: dict[str, Maker] = {
     "/today": lambda d: f"/today?hour={d.any(d.known.hours)}" if d.rng.random() < 0.7 else "/today",
     "/today/map.json": lambda d: f"/today/map.json?hour={d.any(d.known.hours)}",
-    "/stations/{station}": lambda d: f"/stations/{d.any(d.known.stations)}?{d.station_query()}",
-    "/stations/{station}/{name}": lambda d: (
-        f"/stations/{d.any(d.known.stations)}/"
-        + d.any("series.json", "hour.json", "week.json", "month.json", "series", "statistics", "flags")
-        + f"?{d.station_query()}"
+    "/stations/{station}": lambda d: d.station(),
+    "/stations/{station}/{name}": lambda d: d.station(
+        d.any("/series.json", "/hour.json", "/week.json", "/month.json", "/series", "/statistics", "/flags")
     ),
     "/places": lambda d: "/places",
     "/places/{code}": lambda d: f"/places/{d.any(d.known.places)}?{d.place_query()}",

@@ -38,7 +38,7 @@ from qinglan.web.identify import COOKIE
 
 WORKERS, SECONDS = 2, 60.0
 #: Times that each page is asked before the load.
-WARM = 4
+WARM = 8
 #: name of a load: requests a second, and the p95 that was asked [ms].
 ASKED = {"pages": (50.0, 150.0), "api": (50.0, 50.0), "public": (300.0, 30.0)}
 USER = "bench"
