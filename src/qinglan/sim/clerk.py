@@ -64,19 +64,24 @@ def _words(ledger: str, column: Mapping[str, Any]) -> dict[str, str]:
     if column["type"] == "state":
         return {code: text["zh"] for code, text in read("ledgers", ledger)["states"]["all"].items()}
     codes = column["codes"]
-    if isinstance(codes, str):
-        return _shared(codes)
-    if "from" in codes:
-        return {code: text["zh"] for code, text in codes.get("also", {}).items()}
-    return {code: text["zh"] for code, text in codes.items()}
+    return _shared(codes) if isinstance(codes, str) else _chinese(codes)
 
 
 @cache
 def _shared(name: str) -> dict[str, str]:
     try:
-        return {code: text["zh"] for code, text in read("ledgers", "codes", name)["codes"].items()}
-    except NotFound:  # a list made from the inventory's names
-        return {}
+        return _chinese(read("ledgers", "codes", name)["codes"])
+    except NotFound:  # one of the inventory's own lists
+        return _chinese({"from": name})
+
+
+def _chinese(codes: Mapping[str, Any]) -> dict[str, str]:
+    """Code to word; of names taken from the inventory those that categories.yaml words (devices stay codes)."""
+    if "from" not in codes:
+        return {code: text["zh"] for code, text in codes.items()}
+    whole = read("factors", "categories").get(codes["from"], {})
+    kept = [code for code in codes.get("only", whole) if code in whole]
+    return {code: whole[code]["zh"] for code in kept} | _chinese(codes.get("also", {}))
 
 
 def spoiled(ledger: str, cells: pl.DataFrame, seed: int, share: float = 0.05) -> tuple[pl.DataFrame, pl.DataFrame]:
