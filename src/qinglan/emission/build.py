@@ -108,7 +108,7 @@ def _fault(rows: pl.DataFrame, when: pl.Expr, reason: str, detail: pl.Expr) -> p
 
 
 def _described(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows with the kind of their level 3, whether a product's factor holds the fuel's smoke, and whether it burns."""
+    """Rows with the kind of level 3, whether a product's factor holds the smoke, and whether it is burnt."""
     known = categories()
     whole = [name for name, entry in known.sectors.items() if entry.get("in_product")]
     kilns = [name for name, entry in known.technologies.items() if entry.get("kiln")]
