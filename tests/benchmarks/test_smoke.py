@@ -78,6 +78,13 @@ def test_a_contestant_that_fails_is_named(bench: Bench) -> None:
         bench.race("x", [Contestant("nobody", "benchmarks.ours.national:scan", {"folder": "/nowhere"})])
 
 
+def test_ledgers(bench: Bench) -> None:
+    """Every machine is read, one in a hundred is kept aside, and the second import changes nothing."""
+    found = race(bench, "ledgers")
+    again = found["Qinglan, the same again"].answer
+    assert (again["read"], again["same"], again["aside"], again["known"]) == (300, 297, 3, 3)
+
+
 def test_every_page_is_asked_and_answers(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The load of pages on five weeks of three stations: no page but those that need more data fails."""
     space = init(tmp_path / "home", Settings(simulated=True))
