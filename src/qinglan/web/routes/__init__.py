@@ -30,7 +30,11 @@ from qinglan.web.routes import (
     today,
 )
 
+#: In the order in which an address is held against them: what everybody asks for comes first.
 ROUTERS: tuple[APIRouter, ...] = (
+    public.router,
+    public_data.router,
+    public_report.router,
     today.router,
     stations.router,
     places.router,
@@ -49,9 +53,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     admin.router,
     account.router,
     oidc.router,
-    public.router,
-    public_data.router,
-    public_report.router,
     complaints.router,
     ledger_rows.router,
     ledgers.router,
