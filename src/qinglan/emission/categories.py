@@ -83,6 +83,21 @@ class Categories:
         rows = [(name, entry["kind"]) for name, entry in self.fuels.items()]
         return pl.DataFrame(rows, schema={"fuel": pl.String, "kind": pl.String}, orient="row")
 
+    def with_boxes(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """A frame with `sector` and `fuel`, and beside them `class`, `handbook`, `nfr`, `gnfr`, `edgar`, `ipcc`.
+
+        Rows keep their number and order, so that a sum by any system is the sum of all; a name that is not in the
+        categories has nulls.
+        """
+        classes = pl.DataFrame(
+            [(name, entry["class"]) for name, entry in self.sectors.items()],
+            schema={"sector": pl.String, "class": pl.String},
+            orient="row",
+        )
+        kinds = frame.join(self.kinds(), on="fuel", how="left", maintain_order="left")
+        boxed = kinds.join(self.crosswalk(), on=["sector", "kind"], how="left", maintain_order="left").drop("kind")
+        return boxed.join(classes, on="sector", how="left", maintain_order="left")
+
     @staticmethod
     def _entry(what: str, among: Mapping[str, Mapping[str, Any]], name: str) -> Mapping[str, Any]:
         try:

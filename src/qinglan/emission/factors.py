@@ -7,6 +7,7 @@ day asked answers; an empty value withdraws the factor from its date on.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping
 from datetime import date
 from functools import cache
@@ -50,8 +51,8 @@ def all_factors() -> pl.DataFrame:
             rows += parse_factors(read_table(name, COLUMNS))
         except ContentError as fault:
             problems += fault.problems
-    ids = [(str(row["id"]), row["valid_from"]) for row in rows]
-    problems += [f"{i} of {day}: stands in two tables." for i, day in sorted(set(ids)) if ids.count((i, day)) > 1]
+    ids = Counter((str(row["id"]), row["valid_from"]) for row in rows)
+    problems += [f"{name} of {day}: stands in two tables." for (name, day), n in ids.items() if n > 1]
     if problems:
         raise ContentError("factors", problems)
     return pl.DataFrame(rows, schema=SCHEMA)
