@@ -15,16 +15,19 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import uvicorn
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
+from qinglan.flow import ledgers
 from qinglan.flow.demo import confirm_known_dust
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
-from qinglan.flow.workspace import Settings, init
+from qinglan.flow.workspace import Settings, Workspace, init
+from qinglan.ledger.declare import load_ledger
 from qinglan.plan.places import load_stations
 from qinglan.web import create_app
 from qinglan.web.access import doors
@@ -39,11 +42,13 @@ NOW = datetime(2025, 4, 1, 1, tzinfo=UTC)
 #: What stands for each parameter of an address. A page whose parameter is not here has to be made first.
 SAMPLES = {
     "code": "630100", "station": "1480A", "day": "2025-03-05", "period": "2025-03", "n": "10", "number": "10",
-    "year": "2025", "book": "hj633",
+    "year": "2025", "book": "hj633", "ledger": "boilers",
 }  # fmt: skip
 MADE = {
     "/making/target/{name}": "/making/target/pm2_5-2025",
     "/plan/tasks/{task}": "/plan/tasks/a04-{}",
+    "/ledgers/{ledger}/import/{number}": "/ledgers/boilers/import/1",
+    "/ledgers/{ledger}/aside/{number}": "/ledgers/boilers/aside/1",
 }
 #: The software renderer of a headless browser says this of itself when a screenshot is taken.
 NOISE = re.compile(r"GL Driver Message|GPU stall")
@@ -60,8 +65,22 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     workspace = init(tmp_path_factory.mktemp("office") / "home", Settings(simulated=True))
     chosen = [s for s in load_stations() if s.place in ("630100", "630200", "632800")][:8]
     simulate_into(workspace, date(2025, 1, 1), date(2025, 3, 31), stations=chosen)
+    _keep_boilers(workspace)
     run(workspace, now=NOW, review=confirm_known_dust)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
+
+
+def _keep_boilers(workspace: Workspace) -> None:
+    """Ten rows in a ledger, one of them to be retired; one line that could not be taken in."""
+    good = load_ledger("boilers").good[0]
+    rows = [{**good, "boiler_no": f"QH630105-{n:04}", "capacity": 6 if n == 1 else 40} for n in range(1, 12)]
+    rows[-1]["capacity"] = "四十五吨"
+    cells = pl.DataFrame(
+        [{k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in r.items()} for r in rows]
+    )
+    office = ledgers.local_office(workspace, "tests")
+    data, day = cells.write_csv().encode(), NOW.date()
+    ledgers.import_workbook(workspace, "boilers", data, name="锅炉.csv", me=office, today=day, now=NOW)
 
 
 @pytest.fixture(scope="module")

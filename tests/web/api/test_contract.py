@@ -20,7 +20,7 @@ from starlette.testclient import TestClient
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 #: Names that exist, tried as often as drawn ones: else nearly every answer would be 404.
-KNOWN = {"station": "1480A", "place": "630100", "target": "pm2_5-2025", "number": 7}
+KNOWN = {"station": "1480A", "place": "630100", "target": "pm2_5-2025", "number": 7, "ledger": "boilers"}
 HOST = {"Host": "127.0.0.1"}
 
 

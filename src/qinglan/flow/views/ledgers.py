@@ -15,8 +15,9 @@ import polars as pl
 from qinglan.access import Principal
 from qinglan.flow.ledgers import rights, watching
 from qinglan.flow.ledgers.asking import Asked, asked_of, wanted
+from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.workspace import Workspace
-from qinglan.ledger.declare import Column, Ledger, load_ledger
+from qinglan.ledger.declare import Column, Ledger, ledgers, load_ledger
 from qinglan.plan.pack import load_plan
 from qinglan.store import ledgers as store
 
@@ -267,15 +268,36 @@ def _point(x: float, y: float, told: Row) -> Row:
 # -- one row -------------------------------------------------------------------------------------------------
 
 
-def about_row(workspace: Workspace, ledger_id: str, number: int, me: Principal, today: date) -> dict[str, Any]:
-    """What is found in one row and what is due of it."""
+def about_row(
+    workspace: Workspace, ledger_id: str, row: Mapping[str, Any], me: Principal, today: date
+) -> dict[str, Any]:
+    """What is found in one row (as :func:`qinglan.flow.ledgers.one` gives it), what is due, what it refers to."""
     part = watching.seen(workspace, ledger_id, today, me)
+    number = int(row["id"])
     mine = pl.col("_row") == number
     return {
+        "refers": _referred(workspace, part.base.ledger, row["data"], me),
         "findings": part.findings.filter(mine).to_dicts(),
         "due": part.due.filter(mine).to_dicts(),
         "merged": store.merged_into(workspace.registry, ledger_id, number),
     }
+
+
+def _referred(
+    workspace: Workspace, ledger: Ledger, data: Mapping[str, Any], me: Principal
+) -> dict[str, tuple[str, int, str]]:
+    """By column that names a row of another ledger: that ledger, the row's number and what it is called."""
+    found = {}
+    for column in ledger.columns:
+        other, _, name = column.refers.partition(".")
+        if not other or data.get(column.name) is None or other not in ledgers():
+            continue
+        target = load_ledger(other)
+        rows = frame(workspace, target).rows.filter(pl.col(name).cast(pl.String) == str(data[column.name]))
+        rows = rows.filter(rights.scope(me, target, rights.VIEW).of(target))
+        if rows.height:
+            found[column.name] = (other, int(rows["_row"][0]), str(rows[target.label][0] or data[column.name]))
+    return found
 
 
 def names_of(workspace: Workspace, codes: Iterable[str]) -> dict[str, Row]:

@@ -67,7 +67,7 @@ def _form_page(
     scope = flow.scope(me, declared, EDIT)
     places = [c.name for c in readable if c.type == "place"]
     choices = {name: flow.place_choices(workspace, declared, scope, name) for name in places}
-    about = ledger_views.about_row(workspace, ledger, number, me, today) if number is not None else None
+    about = ledger_views.about_row(workspace, ledger, row, me, today) if row else None
     wrongs: dict[str, list[Mapping[str, Any]]] = {}
     for fault in faults:
         wrongs.setdefault(str(fault.get("column", "")), []).append(fault)
@@ -338,6 +338,7 @@ def _same_page(
         pairs=[] if both else flow.likely_pairs(workspace, ledger, me=me, today=today), columns=columns,
         names=ledger_views.names_of(workspace, codes), wrong=wrong, done=done if done in DONE else "",
         may_merge=bool(flow.scope(me, declared, MERGE)), cell_of=cell_of,
+        importing=bool(flow.scope(me, declared, IMPORT)),
     )  # fmt: skip
 
 

@@ -250,5 +250,8 @@ def _file(data: bytes, name: str) -> Response:
 def changes(request: Request, site: SiteOf, ledger: str) -> Response:
     """What was done to a ledger: imports, forms, bulk changes, withdrawals, merges."""
     workspace, me = real(site), principal(request)
-    rows = flow.changes(workspace, ledger, me=me, limit=200)
-    return site.page(request, "ledger_changes.html", result_of(site), ledger=flow.load_ledger(ledger), rows=rows)
+    rows, declared = flow.changes(workspace, ledger, me=me, limit=200), flow.load_ledger(ledger)
+    return site.page(
+        request, "ledger_changes.html", result_of(site), ledger=declared, rows=rows,
+        importing=bool(flow.scope(me, declared, "ledger.import")),
+    )  # fmt: skip
