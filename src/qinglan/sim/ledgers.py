@@ -90,7 +90,7 @@ def _base(recipe: Recipe, seed: int) -> pl.DataFrame:
     return bases[over]() if over in bases else enterprises(seed)
 
 
-def truth(year: int = 2024, *, seed: int = SEED) -> pl.DataFrame:
+def truth(year: int = 2025, *, seed: int = SEED) -> pl.DataFrame:
     """What each simulated source emits in a year [t], by the factors that the simulation assigns it: frame TRUTH.
 
     Only sources whose inputs are complete in the ledger stand here: the recipes' `truth` entries. Their factors
