@@ -166,6 +166,11 @@ def test_one_draw_is_refused() -> None:
         uncertainty(rows({"emission_t": 1.0}), ["species"], rng=np.random.default_rng(1), draws=1)
 
 
+def test_nothing_has_no_percent() -> None:
+    table = uncertainty(rows({"emission_t": 0.0}), ["species"], rng=np.random.default_rng(1), draws=10)
+    assert table.select("low_percent", "high_percent", "propagated_percent").row(0) == (None, None, None)
+
+
 def test_what_is_certain_does_not_spread() -> None:
     table = uncertainty(rows({"emission_t": 3.0}), ["species"], rng=np.random.default_rng(1), draws=10)
     assert table.select("mean", "low", "high", "sd").row(0) == (3.0, 3.0, 3.0, 0.0)

@@ -201,7 +201,7 @@ def uncertainty(
                 "propagated": _sd(parts),
             }
         )
-    percent = pl.lit(100.0) / pl.col("emission_t")
+    percent = pl.when(pl.col("emission_t") > 0).then(100.0 / pl.col("emission_t"))
     table = pl.DataFrame(
         {"group": np.arange(totals.shape[1]), "emission_t": stated, "mean": totals.mean(axis=0)}
         | {"sd": totals.std(axis=0, ddof=1), "low": low, "high": high}
