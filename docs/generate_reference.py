@@ -19,6 +19,7 @@ from qinglan.connect.reference import page as layouts_page
 from qinglan.core.batch import REJECT_CODES
 from qinglan.core.names import QUANTITIES
 from qinglan.core.tables import DATASETS, PLACES, STATIONS, Column, superseded_schema
+from qinglan.emission.reference import page as inventory_page
 from qinglan.flow.sources import layouts
 from qinglan.plan import content
 from qinglan.plan.pack import Evidence, Plan, Target, Task, load_plan, plan_ids
@@ -481,6 +482,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "tables.md": tables_page,
         "reject-codes.md": rejects_page,
         "quality-control.md": control_page,
+        "inventory.md": inventory_page,
     }
     for name in plan_ids():
         made[f"plan-{name}.md"] = lambda name=name: plan_page(load_plan(name))  # type: ignore[misc]
