@@ -21,6 +21,7 @@ from qinglan.plan import content
 from qinglan.store import decisions, loads, review, stations
 from qinglan.store.files import Files
 from qinglan.store.review import LEVELS, ReviewRefused, StationDay
+from qinglan.store.station_day import station_days as lake_days
 
 __all__ = [
     "LEVELS",
@@ -69,15 +70,10 @@ def gathered(workspace: Workspace, codes: Sequence[str], first: date, last: date
 
     Who loaded a value that a later load replaced gathered these hours too.
     """
-    lake, con = workspace.lake, workspace.lake.connect()
-    try:
-        names = ["station", "day", "hour", *HOURLY_ITEMS, "load_id"]
-        span: dict[str, Any] = {"con": con, "first": first, "last": last, "stations": list(codes)}
-        now = pl.DataFrame(lake.table("hours", **span).select(*names).to_pyarrow())
-        before = lake.table("hours_superseded", **span).select("station", "day", "load_id").distinct()
-        old = pl.DataFrame(before.to_pyarrow())
-    finally:
-        con.disconnect()
+    names = ["station", "day", "hour", *HOURLY_ITEMS, "load_id"]
+    span: dict[str, Any] = {"first": first, "last": last, "stations": codes}
+    now = lake_days(workspace.lake, "hours", names, **span)
+    old = lake_days(workspace.lake, "hours_superseded", ["station", "day", "load_id"], **span)
     pairs = pl.concat([now.select("station", "day", "load_id"), old.select("station", "day", "load_id")]).unique()
     who = loads.loaders(workspace.registry, pairs["load_id"].unique().to_list())
     found: dict[tuple[str, date], Row] = {}
