@@ -1,16 +1,21 @@
 """Cells as officials write them. Source: the contract (0012); GB 32100-2015; Excel's day 0 is 1899-12-30."""
 
+from dataclasses import replace
 from datetime import date
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tests.ledger.rows import checked, raw_of
 
 from qinglan.ledger.cells import place_of, read_column
+from qinglan.ledger.change import difference
 from qinglan.ledger.check import Scope
 from qinglan.ledger.declare import Code, Column, load_ledger
 from qinglan.ledger.identifiers import ALPHABET, check_character, permit_fault, uscc_fault
 from qinglan.ledger.quantities import read_number
+from qinglan.ledger.workbook import read_workbook, template
 from qinglan.plan.places import load_places
 
 PLACES = load_places()
@@ -180,3 +185,41 @@ def test_blank_rows_are_not_read():
 def test_no_rows_at_all():
     found = checked(BOILERS, raw_of([], list(BOILERS.schema)))
     assert (found.read, found.taken, found.aside, found.faults.height) == (0, 0, 0, 0)
+
+
+LEDGERS = ("boilers", "nonroad-machines", "air-enterprises")
+CELLS = st.one_of(
+    st.none(),
+    st.text(max_size=12),
+    st.sampled_from(["是", "0", "1e400", "-", "＝", "=1", "#N/A", "2024-06-28", "99999", "630105", "在用", "retired",
+                     "12 kt", "一万亿", "点", "亿", "101°99′", "\x00", "\ud7ff", "9" * 40, "91630105MA757K3R71"]),
+)  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data(), name=st.sampled_from(LEDGERS))
+def test_whatever_is_written_is_taken_or_set_aside(data, name):
+    """No text makes the check fail; read = taken + aside; every row set aside has its error."""
+    ledger = load_ledger(name)
+    rows = [dict(ledger.good[n % len(ledger.good)]) for n in range(data.draw(st.integers(0, 4)))]
+    for row in rows:
+        for column in data.draw(st.lists(st.sampled_from(list(ledger.schema)), max_size=6)):
+            row[column] = data.draw(CELLS)
+    found = checked(ledger, raw_of(rows, list(ledger.schema)))
+    assert found.read == found.taken + found.aside
+    errors = set(found.faults.filter((pl.col("level") == "error") & (pl.col("line") > 0))["line"])
+    assert errors == set(found.rejected["_line"])
+    assert not errors & set(found.rows["_line"])
+    again = read_workbook(ledger, template(ledger, found.rows))
+    assert set(difference(ledger, found.rows, checked(ledger, again).rows)["kind"]) <= {"same"}
+
+
+def test_a_new_row_begins_and_an_existing_one_stays_where_it_is():
+    ledger = replace(
+        BOILERS, columns=tuple(replace(c, required=False) if c.type == "state" else c for c in BOILERS.columns)
+    )
+    blank = raw_of([{**BOILERS.good[0], "status": None}], list(BOILERS.schema))
+    new = checked(ledger, blank)
+    assert new.rows["status"].to_list() == ["in_use"]
+    idle = new.rows.with_columns(status=pl.lit("idle"))
+    assert checked(ledger, blank, existing=idle).rows["status"].to_list() == ["idle"]

@@ -1,12 +1,16 @@
 """Declarations of ledgers. Source: docs/design/0012-ledgers.md; the plan's list of ledgers, evidence.yaml."""
 
 import pytest
+from tests.ledger.rows import checked, raw_of
 
 from qinglan.core.errors import ContentError, UnknownName
+from qinglan.ledger.activity import activities
+from qinglan.ledger.cells import fold, spellings
 from qinglan.ledger.declare import code_lists, ledgers, load_ledger, parse_ledger
 from qinglan.ledger.expressions import ADDED
 from qinglan.ledger.faults import FAULTS
 from qinglan.plan.content import read
+from qinglan.plan.pack import load_plan
 
 
 @pytest.mark.parametrize("name", ledgers())
@@ -96,3 +100,42 @@ def test_every_fault_has_words_and_a_remedy_in_both_languages():
 def test_an_unknown_ledger_is_told():
     with pytest.raises(UnknownName, match="boilers"):
         load_ledger("broilers")
+
+
+@pytest.mark.parametrize("name", ledgers())
+def test_an_indicator_answers_a_target_that_this_ledger_judges(name):
+    """Source: targets.yaml of the plan: `judged_by: ledger`, the ledger, the unit."""
+    targets = {t.id: t for t in load_plan("qinghai-2024").targets}
+    for indicator in load_ledger(name).indicators:
+        if indicator.target:
+            target = targets[indicator.target]
+            assert (target.judged_by, target.ledger, target.unit) == ("ledger", name, indicator.unit)
+
+
+def test_every_target_that_a_ledger_judges_has_one_indicator():
+    asked = sorted(t.id for t in load_plan("qinghai-2024").targets if t.judged_by == "ledger")
+    answered = sorted(i.target for name in ledgers() for i in load_ledger(name).indicators if i.target)
+    assert answered == asked
+
+
+@pytest.mark.parametrize("name", ledgers())
+def test_every_word_of_a_choice_means_one_code(name):
+    """A drop-down whose word is read as another code, or as none, would lose what a person chose."""
+    for column in load_ledger(name).columns:
+        known = spellings(column)
+        for code, entry in column.codes.items():
+            assert {known.get(fold(entry.words[lang])) for lang in ("zh", "en")} == {code}, (
+                name,
+                column.name,
+                code,
+            )
+
+
+@pytest.mark.parametrize("name", [n for n in ledgers() if load_ledger(n).activity])
+def test_activity_is_named_as_the_inventory_names_it(name):
+    """Source: content/factors/categories.yaml. Rules with CASE give names only of rows: those of the examples."""
+    ledger = load_ledger(name)
+    told = activities(ledger, checked(ledger, raw_of(ledger.good, list(ledger.schema))).rows)
+    categories = read("factors", "categories")
+    for column, names in (("sector", "sectors"), ("fuel", "fuels"), ("technology", "technologies")):
+        assert set(told[column].drop_nulls()) - {""} <= set(categories[names]), (name, column)

@@ -45,7 +45,7 @@ def test_a_template_has_choices_notes_units_and_explanations(filled):
     assert sheet.row_dimensions[3].hidden
     assert sheet.freeze_panes == "B4"
     rules = {rule.formula1: rule for rule in sheet.data_validations.dataValidation}
-    assert "=list_fuel" in rules
+    assert "list_fuel" in rules
     assert book["_codes"].sheet_state == "hidden"
     reference = book.defined_names["list_fuel"].attr_text
     letter = reference.split("$")[1]

@@ -200,12 +200,18 @@ class _Work:
             self.frame = self.frame.with_columns(pl.lit(False).alias("_there"))
         state, states = self.ledger.state, self.ledger.states
         if states and self.ledger.column(state).required is not True:
-            blank = self.frame[state].is_null() & ~self.frame["_there"]
+            blank = self.frame[state].is_null()
             if state in self.bad:
                 blank &= ~self.bad[state]
-            self.frame = self.frame.with_columns(
-                pl.when(blank).then(pl.lit(states.initial)).otherwise(pl.col(state)).alias(state)
-            )
+            usual = self.before(state).fill_null(states.initial)
+            self.frame = self.frame.with_columns(pl.when(blank).then(usual).otherwise(pl.col(state)).alias(state))
+
+    def before(self, column: str) -> pl.Series:
+        """What a column of the rows says in the registry; null for new rows."""
+        if self.existing is None or not self.existing.height or column not in self.existing.columns:
+            return pl.Series([None] * self.frame.height, dtype=self.ledger.schema[column])
+        told = self.existing.select("_key", pl.col(column).alias("_before")).unique("_key", keep="any")
+        return self.frame.select("_key").join(told, on="_key", how="left", maintain_order="left")["_before"]
 
     def add_rule_columns(self, today: date, key_region: frozenset[str]) -> None:
         self.frame = with_rule_columns(self.ledger, self.frame, today, self.places, key_region)
@@ -249,10 +255,9 @@ class _Work:
     def moves(self) -> None:
         """States that an existing row cannot go to from where it is."""
         state, states = self.ledger.state, self.ledger.states
-        if not states or self.existing is None or not self.existing.height or state not in self.existing.columns:
+        if not states:
             return
-        before = self.existing.select("_key", pl.col(state).alias("_from")).unique("_key", keep="any")
-        both = self.frame.join(before, on="_key", how="left", maintain_order="left").select("_from", state)
+        both = self.frame.select(self.before(state).alias("_from"), state)
         pairs = both.drop_nulls().unique().rows()
         for start, end in pairs:
             if start == end or end in states.moves.get(start, ()):
@@ -277,10 +282,8 @@ class _Work:
                 continue
             now = self.frame[column]
             foreign = now.is_not_null() & ~now.is_in(list(allowed))
-            if self.existing is not None and self.existing.height:
-                before = self.existing.select("_key", pl.col(column).alias("_before")).unique("_key", keep="any")
-                earlier = self.frame.join(before, on="_key", how="left", maintain_order="left")["_before"]
-                foreign |= earlier.is_not_null() & ~earlier.is_in(list(allowed))
+            earlier = self.before(column)
+            foreign |= earlier.is_not_null() & ~earlier.is_in(list(allowed))
             self.fault(code, column, foreign.fill_null(False))
 
     def codes_within(self, outer: tuple[str, ...] | None) -> list[str] | None:

@@ -23,6 +23,7 @@ _CHUNK = 5_000
 _EXCEL_ZERO = date(1899, 12, 30)
 _ILLEGAL = r"[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]"
 _END = re.compile(rb"</sheetData>|<sheetData\s*/>")
+_DIMENSION = re.compile(rb"<dimension [^>]*/>")
 _MODIFIED = re.compile(rb"(<dcterms:modified[^>]*>)[^<]*")
 
 
@@ -41,8 +42,8 @@ def settled(archive: bytes, path: str = "", rows: Iterator[bytes] | None = None)
                 if end is None or rows is None:
                     stream.write(data)
                     continue
-                empty = end[0] != b"</sheetData>"
-                stream.write(data[: end.start()] + (b"<sheetData>" if empty else b""))
+                before = _DIMENSION.sub(b"", data[: end.start()], count=1)
+                stream.write(before + (b"" if end[0] == b"</sheetData>" else b"<sheetData>"))
                 for block in rows:
                     stream.write(block)
                 stream.write(b"</sheetData>" + data[end.end() :])

@@ -102,7 +102,6 @@ def _book(ledger: Ledger, columns: Sequence[Column], lang: str, choices: Sequenc
     sheet.row_dimensions[1].height = 34
     sheet.row_dimensions[3].hidden = True
     sheet.freeze_panes = f"{get_column_letter(min(len(columns), 1 + len(ledger.identity)))}{FIRST_ROW}"
-    sheet.auto_filter.ref = None
     explain(book, ledger, columns, lang)
     _add_choices(book, sheet, columns, lang, choices)
     return book
@@ -150,7 +149,7 @@ def _add_choices(
                 _write(lists.cell(row, used), word)
             name = f"list_{column.name}"
             book.defined_names[name] = DefinedName(name, attr_text=f"{_LISTS}!${letter}$1:${letter}${len(words)}")
-            rule = DataValidation(type="list", formula1=f"={name}", allow_blank=True)
+            rule = DataValidation(type="list", formula1=name, allow_blank=True)
         if rule is not None:
             # A warning, not a bar: other spellings are read too, and what cannot be read is told on import.
             rule.errorStyle, rule.showErrorMessage = "warning", True
