@@ -215,6 +215,8 @@ def test_sealing_points_by_type_and_found_leaks() -> None:
     found = built(point | {"terms": {"hours": 8000.0, "leaks": 21.0, "repaired": 19.0}})
     assert one(found, "nmvoc")["emission_t"] == pytest.approx(4.4)
     assert found.alternatives["emission_t"].to_list() == pytest.approx([103.168])
+    beyond = built(point | {"terms": {"hours": 8000.0, "leaks": 21.0, "repaired": 19.0, "unreachable": 60.0}})
+    assert one(beyond, "nmvoc")["emission_t"] == pytest.approx(4.4 + 60 * 0.00403 * 8)
     timeless = built(point)
     assert timeless.gaps.select("species", "reason").rows() == [("nmvoc", "missing_term")]
 
@@ -240,6 +242,11 @@ def test_other_balances() -> None:
         ({"amount": None}, "no_amount", "?"),
         ({"amount": -1.0}, "no_amount", "-1.0"),
         ({"year": None}, "no_year", "?"),
+        ({"year": 2010}, "no_year", "2010"),
+        ({"year": 20244}, "no_year", "20244"),
+        ({"terms": {"dust_control": "bag", "dust_removal": 998.0}}, "bad_term", "dust_removal 998"),
+        ({"terms": {"dust_control": "bag", "sulphur": -0.5}}, "bad_term", "sulphur -0.5"),
+        ({"terms": {"dust_control": "bag", "cems_so2_t": float("nan")}}, "bad_term", "cems_so2_t NaN"),
         ({"terms": {"dust_control": "bag+prayer"}}, "unknown_control", "dust_control prayer"),
         ({"sector": "photovoltaic", "fuel": "polysilicon"}, "no_factor", "photovoltaic / polysilicon"),
         ({"unit": "斛"}, "unit_mismatch", "斛"),

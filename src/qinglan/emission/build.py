@@ -8,8 +8,8 @@ import polars as pl
 
 from qinglan.emission import controls, methods
 from qinglan.emission.categories import NONE, categories
-from qinglan.emission.factors import sigmas
-from qinglan.emission.frames import EMISSIONS, GAPS, METHODS, Inventory, as_activities
+from qinglan.emission.factors import all_factors, sigmas
+from qinglan.emission.frames import EMISSIONS, GAPS, METHODS, NUMBERS, Inventory, as_activities
 from qinglan.plan.rules import load_book
 
 #: Classes whose sources are stationary, and the sectors of others that are computed by the same ways.
@@ -18,6 +18,11 @@ SECTORS = ("oil_depot", "oil_transport", "filling_station")
 
 _FAULT = pl.Schema({"_row": pl.UInt32, "species": pl.String, "reason": pl.String, "detail": pl.String})
 _KEPT = ("source_id", "ledger", "row_key", "activity", "place", "year", "sector", "fuel", "technology")
+
+
+#: Largest value of a term by its unit, and the last year that is taken for one.
+_TOP = {"%": 100.0}
+_LAST_YEAR = 2100
 
 
 def stationary() -> pl.Expr:
@@ -88,12 +93,21 @@ def _faults_of_rows(rows: pl.DataFrame) -> pl.DataFrame:
         for level, names in levels
     ]
     finite = pl.col("amount").is_finite() & (pl.col("amount") >= 0)
+    first = all_factors()["valid_from"].dt.year().min()
+    dated = pl.col("year").is_between(pl.lit(first), _LAST_YEAR).fill_null(False)
+    bad = [
+        pl.when(~(pl.col(name).is_finite() & pl.col(name).is_between(0, _TOP.get(unit, float("inf"))))).then(
+            pl.format("{} {}", pl.lit(name), name)
+        )
+        for name, unit in NUMBERS.items()
+    ]
     parts = [
         _fault(
             rows, pl.any_horizontal(e.is_not_null() for e in strange), "unknown_category", pl.coalesce(strange)
         ),
         _fault(rows, ~finite.fill_null(False), "no_amount", pl.col("amount").cast(pl.String).fill_null("?")),
-        _fault(rows, pl.col("year").is_null(), "no_year", pl.lit("?")),
+        _fault(rows, ~dated, "no_year", pl.col("year").cast(pl.String).fill_null("?")),
+        _fault(rows, pl.any_horizontal(e.is_not_null() for e in bad), "bad_term", pl.coalesce(bad)),
         controls.unknown_controls(rows).select(
             "_row", species=pl.lit(None, dtype=pl.String), reason=pl.lit("unknown_control"), detail="detail"
         ),
@@ -130,7 +144,7 @@ def _of_year(
     factored, faults = methods.by_factor(rows, on)
     found = pl.concat(
         [
-            *(factored, methods.of_coal(rows, on, book), methods.of_materials(rows, book)),
+            *(factored, methods.of_coal(rows, on, book), methods.of_materials(rows, book, factored)),
             *(methods.slip(rows, book), methods.measured(rows), methods.cooking(rows)),
         ]
     )

@@ -30,6 +30,7 @@ NUMBERS = {
     "recovered_t": "t",
     "leaks": "个",
     "repaired": "个",
+    "unreachable": "个",
     "tanks": "座",
     "working_loss": "kg/t",
     "standing_loss": "kg/座",
@@ -94,7 +95,8 @@ GAPS: dict[str, pl.DataType | type[pl.DataType]] = {
 REASONS = {
     "unknown_category": "sector, fuel or technology is not a name of categories.yaml",
     "no_amount": "the amount of the activity is missing, negative or not a number",
-    "no_year": "the year of the activity is missing",
+    "no_year": "the year of the activity is missing, or before the first factors",
+    "bad_term": "a value of the row lies outside what it can be, such as a removal of 998 %",
     "no_factor": "no factor for this sector, fuel and technology",
     "unit_mismatch": "the unit of the amount does not fit the unit of the factor",
     "missing_term": "the method needs a value that the row does not give",

@@ -153,8 +153,12 @@ def _coal(rows: pl.DataFrame, species: str, factor: pl.Expr, analysed: str, equa
     )
 
 
-def of_materials(activities: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
-    """Balances of VOC in solvents, of sulphur in sinter, losses of tanks, flares and found leaks."""
+def of_materials(activities: pl.DataFrame, book: RuleBook, factored: pl.DataFrame) -> pl.DataFrame:
+    """Balances of VOC in solvents, of sulphur in sinter, losses of tanks, flares and found leaks.
+
+    factored : candidates by factor. Of sealing points that LDAR could not reach, each leaks as the factor has it
+    (eq. 16), beside the leaks that were found (eq. 15).
+    """
     content = pl.col("voc_content") * scale("%", "kg/t")
     solvent = activities.filter((pl.col("kind") == "solvent") & pl.col("voc_content").is_not_null())
     sinter = activities.filter((pl.col("fuel") == "sinter") & pl.all_horizontal(pl.col(*_SINTER).is_not_null()))
@@ -163,6 +167,9 @@ def of_materials(activities: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
     leaks = activities.filter(
         (pl.col("fuel") == "sealing_point") & pl.all_horizontal(pl.col(*_LEAKS).is_not_null())
     )
+    whole = factored.filter(species="nmvoc").select("_row", whole="uncontrolled_t")
+    leaks = leaks.join(whole, on="_row", how="left")
+    unreached = pl.when(pl.col("amount") > 0).then(pl.col("whole") * pl.col("unreachable") / pl.col("amount"))
     efficiency = book.number("flare.efficiency") * scale("%", "1")
     leak = book.number("leak.factor")
     ore, sulphur, fuel, in_fuel = (pl.col(name) for name in _SINTER)
@@ -191,7 +198,7 @@ def of_materials(activities: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
         _material(
             leaks,
             "nmvoc",
-            equations.leaks(pl.col("leaks"), pl.col("repaired"), leak, pl.col("hours")),
+            equations.leaks(pl.col("leaks"), pl.col("repaired"), leak, pl.col("hours")) + unreached.fill_null(0.0),
             ("leaks", "kg/h/个"),
             factor=pl.lit(leak),
         ),
