@@ -191,8 +191,10 @@ LEDGERS = ("boilers", "nonroad-machines", "air-enterprises")
 CELLS = st.one_of(
     st.none(),
     st.text(max_size=12),
-    st.sampled_from(["是", "0", "1e400", "-", "＝", "=1", "#N/A", "2024-06-28", "99999", "630105", "在用", "retired",
-                     "12 kt", "一万亿", "点", "亿", "101°99′", "\x00", "\ud7ff", "9" * 40, "91630105MA757K3R71"]),
+    st.sampled_from(["是", "0", "1e400", "-", "＝", "=1", "#N/A", "2024-06-28", "99999", "630105", "在用",
+                     "retired", "12 kt", "一万亿", "_x0041_",
+                     "a\x1fb", "甲\r\n乙", "a\rb",
+                     "点", "亿", "101°99′", "\x00", "\ud7ff", "9" * 40, "91630105MA757K3R71"]),
 )  # fmt: skip
 
 

@@ -25,6 +25,8 @@ NOTHING = ("-", "--", "—", "——", "/", "\\", "／")
 _YES = ("是", "有", "true", "yes", "y", "1", "√", "对", "已", "t", "1.0")
 _NO = ("否", "无", "false", "no", "n", "0", "×", "x", "不是", "未", "没有", "f", "0.0")
 _SPACES = " \t\r\n\u00a0\u3000\u200b\ufeff"
+#: Control signs: XML has no way to write them, and no cell means them.
+_CONTROL = r"[\x00-\x08\x0b-\x1f\x7f\x{fffe}\x{ffff}]"
 _FORMULA = r"^(=.*|#(REF!|N/A|VALUE!|DIV/0!|NAME\?|NULL!|NUM!|SPILL!|CALC!|FIELD!|BLOCKED!))$"
 #: Excel's day numbers that can be meant as a date: 1950-01-01 to 2099-12-31; day 0 is 1899-12-30.
 _SERIALS = (18264, 73050)
@@ -44,8 +46,11 @@ class Read:
 
 
 def trimmed(raw: pl.DataFrame) -> pl.DataFrame:
-    """Cells without the spaces around them; empty ones are null."""
+    """Cells without the spaces around them and without what no workbook can hold; empty ones are null."""
     cells = [c for c in raw.columns if not c.startswith("_")]
+    odd = [c for c in cells if raw[c].str.contains(_CONTROL).any()]
+    if odd:
+        raw = raw.with_columns(pl.col(odd).str.replace_all("\r\n?", "\n").str.replace_all(_CONTROL, ""))
     return raw.with_columns(
         pl.when(pl.col(cells).str.strip_chars(_SPACES) != "").then(pl.col(cells).str.strip_chars(_SPACES))
     )

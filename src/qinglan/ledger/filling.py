@@ -86,7 +86,9 @@ def _cell(value: pl.Expr, dtype: pl.DataType, letter: str, style: int | pl.Serie
 
 
 def _escaped(text: pl.Expr) -> pl.Expr:
+    # ``_x0041_`` in a workbook is an escaped letter (ISO/IEC 29500-1, 22.4.2.4): such a text is escaped itself.
     plain = text.cast(pl.String).str.replace_all(_ILLEGAL, "")
+    plain = plain.str.replace_all("_x", "_x005F_x", literal=True)
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         plain = plain.str.replace_all(sign, entity, literal=True)
     return plain
