@@ -204,6 +204,8 @@ def found(species: str, **row: object) -> tuple[str, bool] | None:
         (("steel", "coal", "manual_grate"), "co", ("e7.industry.coal.manual_grate.co", True)),
         # technology not told: what the class has for any
         (("steel", "coal", "none"), "nox", ("own.industry.coal.none.nox", False)),
+        # the sector's own row for any firing is a default where the table tells firings apart
+        (("heat", "coal", "none"), "nox", ("own.heat.coal.none.nox", False)),
         # a technology without a row
         (("steel", "natural_gas", "kiln"), "nox", ("e7.industry.natural_gas.none.nox", False)),
         # any sector

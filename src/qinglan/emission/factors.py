@@ -178,9 +178,11 @@ def climb(asked: pl.DataFrame, table: pl.DataFrame, what: str, *, fuel: bool) ->
     -------
     frame
         `_row`, the table's columns but its key, and `exact`: found for the technology that was asked, or, where
-        none is told, for the sector itself.
+        the table tells none apart, for the sector itself.
     """
     keys = ["asked", *(["fuel"] if fuel else []), "technology"]
+    apart = [*keys[:-1], what]
+    divided = table.rename({"sector": "asked"}).filter(pl.col("technology") != NONE).select(apart).unique()
     rungs = asked.join(categories().ladder(), on="sector")
     told = rungs.with_columns(level=pl.col("rung"))
     shared = rungs.filter(pl.col("technology") != NONE).with_columns(
@@ -192,12 +194,12 @@ def climb(asked: pl.DataFrame, table: pl.DataFrame, what: str, *, fuel: bool) ->
         met = met.with_columns(general=pl.col("term") == "")
     else:
         met = met.with_columns(general=pl.lit(False))
-    own = pl.col("level") == 0
-    met = met.with_columns(exact=own | ((pl.col("level") < 3) & (pl.col("technology") != NONE))).sort(
-        "_row", what, "level", "general"
-    )
+    met = met.join(divided.with_columns(divided=pl.lit(True)), on=apart, how="left")
+    undivided = (pl.col("level") == 0) & pl.col("divided").is_null()
+    exact = undivided | ((pl.col("level") < 3) & (pl.col("technology") != NONE))
+    met = met.with_columns(exact=exact).sort("_row", what, "level", "general")
     best = met.unique(subset=("_row", what), keep="first", maintain_order=True)
-    dropped = [c for c in asked.columns if c != "_row"] + ["asked", "rung", "level", "general"]
+    dropped = [c for c in asked.columns if c != "_row"] + ["asked", "rung", "level", "general", "divided"]
     return best.drop([c for c in dropped if c in best.columns])
 
 
