@@ -245,6 +245,13 @@ def test_loading_is_told_apart_by_the_liquid() -> None:
     assert found("nmvoc", **row, liquid="tar") is None
 
 
+def test_methane_of_coal_is_told_apart_by_the_kind_of_mine() -> None:
+    row = {"sector": "coal_mining", "fuel": "coal_mined", "technology": "none"}
+    assert found("ch4", **row, open_pit="true") == ("ghg.coal_mining.coal_mined.none.ch4.open_pit", True)
+    assert found("ch4", **row, open_pit="false") == ("ghg.coal_mining.coal_mined.none.ch4.underground", True)
+    assert found("ch4", **row) is None
+
+
 def factor(**changed: str) -> str:
     row = dict.fromkeys(COLUMNS, "") | {
         "id": "a",

@@ -17,9 +17,7 @@ from qinglan.ledger.activity import activities
 from qinglan.ledger.declare import Ledger, ledgers, load_ledger
 
 #: Terms that stationary ledgers give and no method reads yet.
-UNREAD = {"volume", "vapour_pressure", "seal", "open_pit"}
-#: Ledgers of which the guide has no factor for the example's category.
-SILENT = {"mines"}
+UNREAD = {"volume", "vapour_pressure", "seal"}
 
 
 def activities_of(ledger: Ledger) -> pl.DataFrame:
@@ -61,8 +59,7 @@ def test_every_example_is_in_the_inventory() -> None:
             pl.col("reason").is_in(["unknown_category", "unknown_control", "unit_mismatch"])
         )
         assert own.is_empty(), (name, own.select("reason", "detail").rows())
-        if name not in SILENT:
-            assert inventory.emissions.height, name
+        assert inventory.emissions.height, name
 
 
 def test_a_boiler_of_the_ledger_by_hand() -> None:

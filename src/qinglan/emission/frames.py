@@ -46,8 +46,9 @@ NUMBERS = {
     **{f"cems_{species}_t": "t" for species in SPECIES},
     **{f"measured_{species}": "kg/t or g/m3" for species in SPECIES},
 }
-#: Texts that it may give: names of controls.csv (several joined by `+`), and what is handled.
-TEXTS = ("so2_control", "nox_control", "dust_control", "voc_control", "capture_kind", "liquid")
+#: Texts that it may give: names of controls.csv (several joined by `+`), what is handled, and yes or no as
+#: ``true`` or ``false``.
+TEXTS = ("so2_control", "nox_control", "dust_control", "voc_control", "capture_kind", "liquid", "open_pit")
 #: Other spellings of the same.
 ALIASES = {"pm_control": "dust_control", "pm_removal": "dust_removal", "running": "running_rate"}
 
