@@ -161,6 +161,18 @@ def test_table_by_group_with_a_seed() -> None:
     assert table["main_name"].to_list() == ["S2 of 2024", "f0"]
 
 
+def test_many_groups_are_drawn_in_lots(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Totals of a few groups at a time: each group's interval is that of its own closed form."""
+    frame = rows(*[{"emission_t": float(i + 1), "factor_id": "F", "sigma": {"factor": 1.5}} for i in range(25)])
+    monkeypatch.setattr("qinglan.emission.uncertainty.TOTALS", 8_000 * 4)
+    table = uncertainty(frame, ["source_id"], rng=np.random.default_rng(8), draws=8_000)
+    assert table.height == 25
+    s = np.log(1.5)
+    high = table["emission_t"].to_numpy() * np.exp(1.959964 * s - s**2 / 2)
+    assert table["high"].to_list() == pytest.approx(high.tolist(), rel=0.05)
+    assert table["source_id"].to_list() == sorted(frame["source_id"])
+
+
 def test_one_draw_is_refused() -> None:
     with pytest.raises(UsageError, match="1 draw"):
         uncertainty(rows({"emission_t": 1.0}), ["species"], rng=np.random.default_rng(1), draws=1)

@@ -29,6 +29,8 @@ INPUTS = ("amount", "factor", "method", "removal")
 Z95 = 1.959963984540054
 #: Draws made at one time: bounds the memory to block x inputs.
 BLOCK = 50
+#: Totals (draws x groups) held at one time; more groups are drawn one lot after another.
+TOTALS = 10_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,13 +147,24 @@ def contributions(made: Inputs, rows: NDArray[np.bool_]) -> pl.DataFrame:
     Var(E[T | error]) = (tonnes of the rows that hold it)^2 x (exp(ln(sigma)^2) - 1).
     Source: Saltelli et al. 2010, first-order index (doi:10.1016/j.cpc.2009.09.018), worked out for this model.
     """
-    mass = np.zeros(made.sigma.size)
-    for column in made.keys.T:
-        mass += np.bincount(column[rows], weights=made.base[rows], minlength=mass.size)
-    variance = mass**2 * np.expm1(np.log(made.sigma) ** 2)
-    frame = pl.DataFrame({"input": made.inputs, "name": made.names, "mass_t": mass, "variance": variance})
-    ranked = frame.filter((pl.col("input") != "") & (pl.col("variance") > 0)).sort("variance", descending=True)
-    return ranked.with_columns(share=pl.col("variance") / pl.col("variance").sum())
+    return _parts(made, np.where(rows, 0, -1)).drop("group")
+
+
+def _parts(made: Inputs, groups: Index) -> pl.DataFrame:
+    """Contributions of every group at once: `group` and the columns of :func:`contributions`, largest first."""
+    held = pl.concat(
+        pl.DataFrame({"group": groups, "error": column, "mass_t": made.base}).filter(
+            (pl.col("group") >= 0) & (pl.col("error") > 0)
+        )
+        for column in made.keys.T
+    )
+    errors = pl.DataFrame({"input": made.inputs, "name": made.names, "cv2": np.expm1(np.log(made.sigma) ** 2)})
+    summed = held.group_by("group", "error").agg(pl.col("mass_t").sum())
+    named = summed.join(errors.with_row_index("error").cast({"error": pl.Int64}), on="error")
+    weighed = named.with_columns(variance=pl.col("mass_t") ** 2 * pl.col("cv2")).filter(pl.col("variance") > 0)
+    share = pl.col("variance") / pl.col("variance").sum().over("group")
+    ranked = weighed.sort("group", "variance", "error", descending=[False, True, False])
+    return ranked.with_columns(share=share).select("group", "input", "name", "mass_t", "variance", "share")
 
 
 def propagated(made: Inputs, rows: NDArray[np.bool_]) -> float:
@@ -159,11 +172,7 @@ def propagated(made: Inputs, rows: NDArray[np.bool_]) -> float:
 
     Shared errors are counted as shared; IPCC 2006 vol. 1 ch. 3 approach 1 is the case where nothing is.
     """
-    return _sd(contributions(made, rows))
-
-
-def _sd(parts: pl.DataFrame) -> float:
-    return float(np.sqrt(parts["variance"].to_numpy().sum()))
+    return float(np.sqrt(contributions(made, rows)["variance"].to_numpy().sum()))
 
 
 def uncertainty(
@@ -186,30 +195,51 @@ def uncertainty(
     numbered = emissions.select(*by).with_columns(group=pl.struct(*by).rank("dense").cast(pl.Int64) - 1)
     groups = numbered["group"].to_numpy()
     made = inputs(emissions)
-    totals = draw(made, groups, draws, rng)
-    stated = np.bincount(groups, weights=made.base, minlength=totals.shape[1])
-    low, high = np.percentile(totals, [2.5, 97.5], axis=0)
-    rows = []
-    for group in range(totals.shape[1]):
-        mine = groups == group
-        parts = contributions(made, mine)
-        first = parts.row(0, named=True) if parts.height else {"input": None, "name": None, "share": None}
-        rows.append(
-            {
-                "group": group,
-                **{f"main_{k}": first[k] for k in ("input", "name", "share")},
-                "propagated": _sd(parts),
-            }
-        )
+    drawn = _drawn(made, groups, draws, rng)
+    first = pl.col("input", "name", "share").first().name.prefix("main_")
+    parts = _parts(made, groups).group_by("group", maintain_order=True)
+    heaviest = parts.agg(first, propagated=pl.col("variance").sum().sqrt())
     percent = pl.when(pl.col("emission_t") > 0).then(100.0 / pl.col("emission_t"))
-    table = pl.DataFrame(
-        {"group": np.arange(totals.shape[1]), "emission_t": stated, "mean": totals.mean(axis=0)}
-        | {"sd": totals.std(axis=0, ddof=1), "low": low, "high": high}
-    ).join(pl.DataFrame(rows, infer_schema_length=None), on="group")
+    table = drawn.join(heaviest, on="group", how="left", maintain_order="left")
     told = table.with_columns(
         low_percent=(pl.col("low") - pl.col("emission_t")) * percent,
         high_percent=(pl.col("high") - pl.col("emission_t")) * percent,
-        propagated_percent=Z95 * pl.col("propagated") * percent,
+        propagated_percent=Z95 * pl.col("propagated").fill_null(0.0) * percent,
     ).drop("propagated")
     labels = numbered.unique("group").sort("group")
     return labels.join(told, on="group", maintain_order="left").drop("group")
+
+
+def _drawn(made: Inputs, groups: Index, draws: int, rng: np.random.Generator) -> pl.DataFrame:
+    """group, emission_t, mean, sd, low, high; so many groups at a time that their totals fit in TOTALS."""
+    many = int(groups.max(initial=-1)) + 1
+    step = max(TOTALS // draws, 1)
+    parts = []
+    for start in range(0, many, step):
+        stop = min(start + step, many)
+        rows = (groups >= start) & (groups < stop)
+        mine = groups[rows] - start
+        held = _only(made, rows)
+        totals = draw(held, mine, draws, rng)
+        low, high = np.percentile(totals, [2.5, 97.5], axis=0)
+        spread = {"sd": totals.std(axis=0, ddof=1), "low": low, "high": high}
+        stated = np.bincount(mine, weights=held.base, minlength=stop - start)
+        middle = {"emission_t": stated, "mean": totals.mean(axis=0)}
+        parts.append(pl.DataFrame({"group": np.arange(start, stop), **middle, **spread}))
+    head = ("group", "emission_t", "mean", "sd", "low", "high")
+    return (
+        pl.concat(parts) if parts else pl.DataFrame(schema={**dict.fromkeys(head, pl.Float64), "group": pl.Int64})
+    )
+
+
+def _only(made: Inputs, rows: NDArray[np.bool_]) -> Inputs:
+    """The inputs of some rows, with the errors that these hold (the first, which is no error, always)."""
+    used, keys = np.unique(np.append(made.keys[rows].ravel(), 0), return_inverse=True)
+    return Inputs(
+        made.base[rows],
+        keys[:-1].reshape(-1, made.keys.shape[1]).astype(np.int64),
+        made.sigma[used],
+        made.ceiling[used],
+        tuple(made.names[i] for i in used),
+        tuple(made.inputs[i] for i in used),
+    )
