@@ -7,7 +7,7 @@ unit in the cell, degrees and minutes). Every reading gives the values, which ce
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -48,17 +48,23 @@ class Read:
 def trimmed(raw: pl.DataFrame) -> pl.DataFrame:
     """Cells without the spaces around them and without what no workbook can hold; empty ones are null."""
     cells = [c for c in raw.columns if not c.startswith("_")]
-    odd = [c for c in cells if raw[c].str.contains(_CONTROL).any()]
+    if not cells:
+        return raw
+    held = raw.select(pl.col(cells).str.contains(_CONTROL).any())
+    odd = [c for c in cells if held[c].item()]
     if odd:
         raw = raw.with_columns(pl.col(odd).str.replace_all("\r\n?", "\n").str.replace_all(_CONTROL, ""))
-    return raw.with_columns(
-        pl.when(pl.col(cells).str.strip_chars(_SPACES) != "").then(pl.col(cells).str.strip_chars(_SPACES))
-    )
+    bare = pl.col(cells).str.strip_chars(_SPACES)
+    return raw.with_columns(pl.when(bare != "").then(bare))
 
 
-def formulas(text: pl.Series) -> pl.Series:
-    """Which cells hold a formula, or what is left of one that failed."""
-    return text.str.contains(_FORMULA).fill_null(False)
+def formulas(raw: pl.DataFrame, columns: Sequence[str]) -> dict[str, pl.Series]:
+    """Which cells hold a formula, or what is left of one that failed, by column that has any."""
+    if not columns:
+        return {}
+    found = raw.select(pl.col(columns).str.contains(_FORMULA).fill_null(False))
+    some = found.select(pl.all().any())
+    return {name: found[name] for name in columns if some[name].item()}
 
 
 def read_column(column: Column, text: pl.Series, places: Places) -> Read:

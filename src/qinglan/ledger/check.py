@@ -70,7 +70,10 @@ def check_rows(
     in it is not judged); existing : typed rows with `_key`; scope : who writes (None: everything)
     outlines : GeoJSON geometry by place code, for points outside their place
     """
-    work = _Work(ledger, trimmed(raw), places, existing)
+    told = [c for c in raw.columns if not c.startswith("_") and raw.schema[c] != pl.String]
+    work = _Work(
+        ledger, trimmed(raw.with_columns(pl.col(told).cast(pl.String)) if told else raw), places, existing
+    )
     work.read()
     work.complete()
     work.add_rule_columns(today, frozenset(key_region))
@@ -132,13 +135,15 @@ class _Work:
     def read(self) -> None:
         """Every cell into its type."""
         typed: dict[str, pl.Series] = {"_line": self.lines.cast(pl.Int64)}
+        formulated = formulas(self.raw, self.present)
         for column in self.ledger.columns:
-            if column.name not in self.present:
+            empty = column.name not in self.present
+            if empty or self.raw[column.name].null_count() == self.raw.height:
                 typed[column.name] = pl.Series([None] * self.raw.height, dtype=column.dtype)
                 continue
-            text = self.raw[column.name].cast(pl.String)
-            failed = formulas(text)
-            if failed.any():
+            text = self.raw[column.name]
+            if column.name in formulated:
+                failed = formulated[column.name]
                 self.fault("formula_error", column.name, failed)
                 self.mark(column.name, failed)
                 text = _where(~failed, text)
