@@ -334,7 +334,7 @@ def monitored(
         "_row",
         "species",
         reason=pl.lit("cems_capture"),
-        detail=pl.format("{} % of the hours are valid", "valid"),
+        detail=pl.format("{} % of the hours are valid, 0 where a month is missing", pl.col("valid").round(1)),
     )
     usable = sums.filter(~low.fill_null(False))
     gases = usable.filter(pl.col("species") != "pm").join(best, on=["_row", "species"], how="left")
