@@ -12,10 +12,11 @@ from tests.ledger.rows import checked, raw_of
 from qinglan.ledger.cells import place_of, read_column
 from qinglan.ledger.check import Scope
 from qinglan.ledger.declare import Code, Column, load_ledger
+from qinglan.ledger.geometry import load_outlines, outside
 from qinglan.ledger.identifiers import ALPHABET, check_character, permit_fault, uscc_fault
 from qinglan.ledger.quantities import read_number
 from qinglan.ledger.workbook import read_workbook, template
-from qinglan.plan.places import load_places
+from qinglan.plan.places import load_places, load_stations
 
 PLACES = load_places()
 BOILERS = load_ledger("boilers")
@@ -161,6 +162,19 @@ def test_a_point_outside_its_place_is_a_warning():
     found = checked(BOILERS, raw_of(rows, list(BOILERS.schema)), outlines={"630105": square})
     assert found.taken == 2
     assert found.faults.select("line", "code", "level").rows() == [(5, "outside_place", "warning")]
+
+
+def test_stations_lie_in_their_counties_by_the_outlines_that_come_along():
+    """Source: the register of national stations, whose coordinates and counties were entered apart."""
+    stations = [s for s in load_stations() if s.county]
+    frame = pl.DataFrame(
+        {"place": [s.county for s in stations], "lon": [s.lon for s in stations], "lat": [s.lat for s in stations]}
+    )
+    far = [s.station for s, out in zip(stations, outside(frame, load_outlines()), strict=True) if out]
+    assert len(stations) > 15
+    assert far == []
+    moved = frame.with_columns(lon=pl.col("lon") + 3)
+    assert outside(moved, load_outlines()).all()
 
 
 def test_what_is_missing_neither_applies_nor_breaks():

@@ -5,8 +5,11 @@ Without Shapely (it comes with ``qinglan[grid]``) the form of a WKT text is chec
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from importlib import resources
 from typing import Any
 
 import numpy as np
@@ -43,6 +46,22 @@ def good_wkt(texts: Sequence[str], kind: str) -> list[bool]:
     inside = (bounds[:, :2] >= low).all(axis=1) & (bounds[:, 2:] <= high).all(axis=1)
     valid = shapely.is_valid(shapes) & inside
     return [bool(form and ok) for form, ok in zip(formed, valid, strict=True)]
+
+
+@cache
+def load_outlines() -> Mapping[str, Any]:
+    """Outlines of places that come with the package (``content/boundaries``): GeoJSON geometry by place code.
+
+    >>> load_outlines()["630102"]["type"]
+    'MultiPolygon'
+    """
+    folder = resources.files("qinglan.content") / "boundaries"
+    files = sorted((f for f in folder.iterdir() if f.name.endswith(".geojson")), key=lambda f: f.name)
+    return {
+        feature["properties"]["place"]: feature["geometry"]
+        for file in files
+        for feature in json.loads(file.read_text(encoding="utf-8"))["features"]
+    }
 
 
 def outside(frame: pl.DataFrame, outlines: Mapping[str, Any]) -> pl.Series:

@@ -27,6 +27,7 @@ from qinglan.ledger.change import difference
 from qinglan.ledger.check import check_rows
 from qinglan.ledger.declare import Ledger, ledgers, load_ledger
 from qinglan.ledger.faults import fault_rows
+from qinglan.ledger.geometry import load_outlines
 from qinglan.ledger.workbook import marked, read_workbook
 from qinglan.plan.pack import load_plan
 from qinglan.store import ledgers as store
@@ -212,7 +213,7 @@ def prepare(
     ledger = base.ledger
     checked = check_rows(
         ledger, raw, today=today, places=workspace.places, key_region=key_region(workspace),
-        known=known_values(workspace, ledger), existing=base.rows,
+        known=known_values(workspace, ledger), existing=base.rows, outlines=load_outlines(),
     )  # fmt: skip
     gone = store.gone(workspace.registry, ledger.id)
     rows, refused = _within(ledger, checked.rows, base.rows, gone, scope)
