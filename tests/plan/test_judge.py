@@ -221,3 +221,15 @@ def test_a_target_with_two_dates_is_judged_at_the_next_one():
     first = told("key-units-coverage", 100, "%", as_of=date(2024, 12, 31))
     assert one("key-units-coverage", None, [first], date(2024, 12, 31))["status"] == "reported_met"
     assert one("key-units-coverage", None, [first], date(2025, 6, 1))["status"] == "waiting"
+
+
+def test_a_ledgers_number_without_its_baseline_waits_for_that_and_takes_it_from_a_report():
+    """docs/design/0012-ledgers.md: a ledger may be younger than the year that a target is compared with."""
+    target = PLAN.target("site-video")
+    bare = {"site-video": Measured(131, basis={"kind": "ledger"})}
+    [row] = [v for v in judge_targets(PLAN, bare, [], date(2026, 1, 31)) if v["id"] == target.id]
+    assert (row["status"], row["value"]) == ("waiting", None)
+    assert "2024" in row["waiting_for"]["zh"]
+    told = Reported(target.id, 120, target.unit, date(2025, 12, 31), "统计表", "处", baseline_value=100)
+    [row] = [v for v in judge_targets(PLAN, bare, [told], date(2026, 1, 31)) if v["id"] == target.id]
+    assert (row["status"], row["value"], row["conflict"]) == ("met", 31, True)

@@ -91,7 +91,7 @@ def _copy_catalogue(source: Path, target: Path) -> None:
 
 def _others(home: Path, results: bool) -> Iterator[str]:
     """Everything else in the home: settings, files, what was set aside. Nothing half-made, nothing hidden."""
-    left_out = {"lake"} if results else {"lake", "results"}
+    left_out = {"lake", "ledgers"} | (set() if results else {"results"})
     for folder, folders, names in os.walk(home):
         at = Path(folder).relative_to(home)
         folders[:] = sorted(d for d in folders if not d.startswith(".") and (at.parts or d not in left_out))

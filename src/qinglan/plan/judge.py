@@ -188,6 +188,11 @@ def _change(target: Target, value: Amount, given: Amount | None, unit: str) -> F
     return (number - base) / base * 100 if target.relative else number - base
 
 
+def _compared_with(target: Target) -> str:
+    """The period that a target is compared with, for people; empty when it is compared with none."""
+    return target.baseline.period.label if target.baseline else ""
+
+
 class _Judge:
     """One target on one day."""
 
@@ -204,7 +209,11 @@ class _Judge:
         value: Fraction | None = None
         if measured is not None and measured.value is not None:
             unit = target.baseline.unit if target.relative and target.baseline else target.unit
-            value = _change(target, measured.value, measured.baseline_value, unit)
+            base = measured.baseline_value
+            # A ledger may not reach back to the year that it is compared with.
+            if base is None and report is not None and measured.basis is not None:
+                base = report.baseline_value
+            value = _change(target, measured.value, base, unit)
         told = _change(target, report.value, report.baseline_value, report.unit) if report else None
         status, waiting = self.status(measured, value, report, told)
         judged = value if value is not None else told
@@ -258,6 +267,11 @@ class _Judge:
             )
         if self.target.judged_by == "air" and self.finished:
             return "no_data", Text("评价期内没有监测数据", "no observations of the period")
+        if measured is not None and measured.value is not None and _compared_with(self.target):
+            label = _compared_with(self.target)
+            return "waiting", Text(
+                f"已有数值，等待基准期（{label}）的数值", f"the value of {label} to compare with"
+            )
         return "waiting", self.waits()
 
     def settled(self, value: Fraction) -> str:
