@@ -95,6 +95,9 @@ def test_a_table_is_filtered_sorted_and_drawn(pages: TestClient, space: Workspac
     assert "供气站锅炉" in gas
     assert "学校锅炉" not in gas
     assert "没有符合条件的行" in pages.get("/ledgers/boilers?q=不存在").text
+    made = pages.get("/ledgers/boilers?only=made:small_coal_boilers_left").text
+    assert "供气站锅炉" not in made, "a gas boiler is not what the number was made of"
+    assert pages.get("/ledgers/boilers?only=made:nosuch").status_code == 404
     order = pages.get("/ledgers/boilers?sort=capacity&dir=down").text
     assert order.index("1号供热锅炉") < order.index("供气站锅炉") < order.index("学校锅炉")
     drawn = pages.get("/ledgers/boilers/map.geojson").json()["features"]

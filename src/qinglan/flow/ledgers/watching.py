@@ -17,6 +17,7 @@ import polars as pl
 from qinglan.access import Principal
 from qinglan.access.principal import within
 from qinglan.core import clock
+from qinglan.core.errors import UnknownName
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import Frame, frame_at
 from qinglan.flow.ledgers.importing import key_region
@@ -231,6 +232,20 @@ def measured(workspace: Workspace, base: Frame, today: date, change: Mapping[str
             }
         )  # fmt: skip
     return made
+
+
+def made_of(workspace: Workspace, base: Frame, indicator: str, today: date) -> frozenset[int]:
+    """Numbers of the rows to which an indicator applies: they are what its number was made of.
+
+    Raises UnknownName for an indicator that the ledger has not.
+    """
+    known = [i.id for i in base.ledger.indicators]
+    if indicator not in known:
+        raise UnknownName(f"indicator of {base.ledger.id}", indicator, known)
+    region = key_region(workspace)
+    told = pure.making(base.ledger, base.rows, indicator, today, key_region=region, places=workspace.places)
+    applies = told.filter(pl.col("state") != pure.UNDECIDED).select("_key")
+    return frozenset(base.rows.join(applies, on="_key", how="semi")["_row"].to_list())
 
 
 def departments(workspace: Workspace) -> dict[str, dict[str, str]]:

@@ -37,7 +37,7 @@ _SHAPES = {
 }  # fmt: skip
 _PAIR = re.compile(r"(-?\d+(?:\.\d+)?)\s+(-?\d+(?:\.\d+)?)")
 #: Kinds of filter that narrow a table by what watches found.
-ONLY = ("finding", "due")
+ONLY = ("finding", "due", "made")
 
 
 def listing(workspace: Workspace, me: Principal, today: date) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def selected(
     """The rows that an address asks for, in its order, with the whole that somebody may see.
 
     query : as :func:`qinglan.flow.ledgers.asking.asked_of`, and ``only``: ``finding``, ``finding:<check>``,
-    ``due``, ``due:<deadline>``.
+    ``due``, ``due:<deadline>``, ``made:<indicator>`` (the rows to which the number applies).
     """
     ledger = load_ledger(ledger_id)
     part = watching.seen(workspace, ledger_id, today, me)
@@ -99,6 +99,8 @@ def selected(
     elif kind == "due":
         open_ones = part.due.filter(pl.col("stands") != "later")
         numbers = frozenset((part.due.filter(pl.col("deadline") == name) if name else open_ones)["_row"].to_list())
+    elif kind == "made":
+        numbers = watching.made_of(workspace, part.base, name, today)
     asked = asked_of(ledger, query, numbers)
     return part, wanted(ledger, part.base.rows, asked), asked, query.get("only", "") if kind in ONLY else ""
 
