@@ -238,8 +238,8 @@ def test_a_new_row_must_be_new_and_whole(office: Workspace) -> None:
     cells = {k: str(v) for k, v in GOOD.items()}
     made = ledgers.save(office, "boilers", cells, number=None, version=None, reason="", me=XINING, **AT)
     assert ledgers.one(office, "boilers", made, me=XINING)["version"] == 1
+    again = {**cells, "capacity": "50"}
     with pytest.raises(UsageError, match="is there already"):
-        again = {**cells, "capacity": "50"}
         ledgers.save(office, "boilers", again, number=None, version=None, reason="", me=XINING, **AT)
     with pytest.raises(ledgers.RowRefused) as refused:
         ledgers.save(office, "boilers", {"name": "?"}, number=None, version=None, reason="", me=XINING, **AT)
