@@ -83,6 +83,8 @@ def test_the_same_workbook_twice_changes_nothing(office: Workspace) -> None:
     assert again.counts | {"added": 0, "changed": 0, "same": 2, "aside": 1, "known": 1} == again.counts
     assert ledgers.frame(office, "boilers").change == first.change, "nothing was written, so nothing is made anew"
     assert len(ledgers.aside(office, "boilers", me=PROVINCE)) == 1, "the same line is kept aside once"
+    told = [{r["ledger"].id: r["aside"] for r in ledgers.overview(office, me, TODAY)} for me in (XINING, HAIXI)]
+    assert [t["boilers"] for t in told] == [1, 0], "each office counts what is its own to repair"
     changed = take(office, boiler(1, capacity=50), boiler(2))
     assert (changed.changed, changed.same) == (1, 1)
     assert live(office)["QH630105-0001"]["_version"] == 2

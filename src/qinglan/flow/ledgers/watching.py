@@ -18,7 +18,7 @@ from qinglan.access import Principal
 from qinglan.access.principal import within
 from qinglan.core import clock
 from qinglan.core.errors import UnknownName
-from qinglan.flow.ledgers import rights
+from qinglan.flow.ledgers import repairing, rights
 from qinglan.flow.ledgers.frames import Frame, frame_at
 from qinglan.flow.ledgers.importing import key_region
 from qinglan.flow.workspace import Workspace
@@ -128,10 +128,15 @@ def overview(workspace: Workspace, me: Principal, today: date) -> list[Row]:
                 "rows_with_findings": breaches["_row"].n_unique(),
                 "overdue": counts.get("overdue", 0),
                 "soon": counts.get("soon", 0),
-                "aside": aside.get(ledger.id, 0) if rights.scope(me, ledger, rights.IMPORT) else 0,
+                "aside": _aside(workspace, ledger, me) if ledger.id in aside else 0,
             }
         )
     return made
+
+
+def _aside(workspace: Workspace, ledger: Ledger, me: Principal) -> int:
+    """Open lines kept aside that are somebody's to repair."""
+    return len(repairing.aside(workspace, ledger.id, me=me))
 
 
 def _all_of(
