@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
@@ -75,7 +76,23 @@ def run(bench: Bench) -> list[Marks]:
             more, less = marks[0].rate / max(marks[1].rate, 1e-9), cost[1] / max(cost[0], 1e-9)
             bench.say(f"  {more:.1f} times datasette (asked: 3); by CPU {less:.1f} times")
             found += marks
+        found.append(sensorthings(bench, mine, seconds))
     return found
+
+
+def sensorthings(bench: Bench, server: Served, seconds: float) -> Marks:
+    """The last hour of every station and item in one question of SensorThings, never the same address twice.
+
+    No race: what such servers take for it stands in their own issues (FROST-Server #287, #2096: minutes).
+    """
+    latest = "Observations($top=1;$orderby=phenomenonTime%20desc)"
+    asked = f"/sensorthings/v1.1/Things?$expand=Datastreams($expand={latest})"
+    Load(server.port, (f"{asked}&warm={k}" for k in count()), clients=2, seconds=min(1.0, seconds)).run()
+    marks = Load(server.port, (f"{asked}&n={k}" for k in count()), clients=CLIENTS, seconds=seconds).run()
+    assert marks.failed == 0, marks.failed
+    bench.say(f"\nSensorThings: the last hour of every station and item in one question\n"
+              f"  {server.name:24s}{marks.line()}  peak {peak_mb(server.pid):.0f} MB")  # fmt: skip
+    return marks
 
 
 def workspace_of(bench: Bench) -> Path:

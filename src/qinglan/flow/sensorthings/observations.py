@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -199,22 +200,47 @@ def _keyed(model: Model, stream: Stream, number: int, rows: Any, orders: Sequenc
     return pl.DataFrame({"stream": np.full(len(at), number), "row": at, **keys})
 
 
-def state_flags(
-    workspace: Any, wanted: Sequence[tuple[str, str, datetime]]
-) -> Mapping[tuple[str, str, datetime], Any]:
-    """Rules that flagged some hours (station, item, end of the hour), read from the lake at once."""
+Hour = tuple[str, str, datetime]
+
+
+def state_flags(workspace: Any, wanted: Sequence[Hour]) -> Mapping[Hour, Sequence[str]]:
+    """Rules that flagged some hours (station, item, end of the hour), read from the lake at once.
+
+    What was read is kept as long as the lake's flags stay as they are: to open the lake costs more than all else
+    of the question for the latest of every station.
+    """
     if not wanted or not isinstance(workspace, opened.Workspace):
         return {}
+    return _rules(_Lake(workspace), workspace.lake.fingerprint("flags"), tuple(wanted))
+
+
+class _Lake:
+    """A workspace's lake as the argument of a cache, known by its home."""
+
+    def __init__(self, workspace: opened.Workspace) -> None:
+        self.workspace = workspace
+
+    def __hash__(self) -> int:
+        return hash(self.workspace.home)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Lake) and other.workspace.home == self.workspace.home
+
+
+@lru_cache(maxsize=32)
+def _rules(held: _Lake, fingerprint: str, wanted: tuple[Hour, ...]) -> Mapping[Hour, Sequence[str]]:
+    """Rules by hour; `fingerprint` only keys the cache."""
     days = [day_and_hour(time)[0] for _, _, time in wanted]
     stations = sorted({station for station, _, _ in wanted})
-    con = workspace.lake.connect()
+    lake = held.workspace.lake
+    con = lake.connect()
     try:
-        flags = workspace.lake.table("flags", con=con, first=min(days), last=max(days), stations=stations)
+        flags = lake.table("flags", con=con, first=min(days), last=max(days), stations=stations)
         rows = con.to_pyarrow(flags.select("station", "item", "time", "rule")).to_pylist()
     finally:
         con.disconnect()
     asked = set(wanted)
-    found: dict[tuple[str, str, datetime], set[str]] = {}
+    found: dict[Hour, set[str]] = {}
     for row in rows:
         key = (row["station"], row["item"], row["time"])
         if key in asked:

@@ -110,7 +110,7 @@ def _tell_flags(request: Request, site: Site, answer: Answer) -> None:
     request.scope["qinglan.pure"] = False
     rules = sensorthings.state_flags(site.workspace, [key for _, key in answer.unusual])
     for quality, key in answer.unusual:
-        quality["flags"] = rules.get(key, [])
+        quality["flags"] = list(rules.get(key, ()))
 
 
 def _root(request: Request) -> str:
