@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import polars as pl
@@ -115,10 +116,25 @@ class Inventory:
     gaps: pl.DataFrame  #: columns of GAPS; `species` null when nothing of the activity could be computed
 
 
-def as_activities(frame: pl.DataFrame) -> pl.DataFrame:
+def joined(*parts: Inventory) -> Inventory:
+    """One inventory of several that were built of different activities.
+
+    >>> empty = Inventory(pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=GAPS))
+    >>> joined(empty, empty).emissions.height
+    0
+    """
+    frames = ((part.emissions, part.alternatives, part.gaps) for part in parts)
+    emissions, alternatives, gaps = (pl.concat(kind) for kind in zip(*frames, strict=True))
+    return Inventory(emissions, alternatives, gaps)
+
+
+def as_activities(
+    frame: pl.DataFrame, numbers: Iterable[str] = tuple(NUMBERS), texts: Iterable[str] = TEXTS
+) -> pl.DataFrame:
     """Activities with a row number `_row`, every contracted column, and terms spread into columns of their own.
 
-    Raises LayoutError naming the columns that are missing.
+    numbers, texts : names of the terms that the methods of the caller read. Raises LayoutError naming the columns
+    that are missing.
     """
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
@@ -128,13 +144,13 @@ def as_activities(frame: pl.DataFrame) -> pl.DataFrame:
     held = frame.drop("_row", strict=False)
     kind = held.schema.get("terms")
     terms = held["terms"].struct.unnest() if isinstance(kind, pl.Struct) and kind.fields else pl.DataFrame()
-    texts = [_text(held, name) for name in _TEXT]
-    numbers = pl.DataFrame({"amount": held["amount"].cast(pl.Float64, strict=False)})
+    words = [_text(held, name) for name in _TEXT]
+    amounts = pl.DataFrame({"amount": held["amount"].cast(pl.Float64, strict=False)})
     year = held["year"].cast(pl.Int32, strict=False)
     quality = _text(held, "quality").fill_null("C").alias("quality")
-    spread = [_term(terms, name, pl.Float64, held.height) for name in NUMBERS]
-    spread += [_term(terms, name, pl.String, held.height) for name in TEXTS]
-    made = pl.DataFrame([*texts, numbers["amount"], _text(held, "unit"), year, quality, *spread])
+    spread = [_term(terms, name, pl.Float64, held.height) for name in numbers]
+    spread += [_term(terms, name, pl.String, held.height) for name in texts]
+    made = pl.DataFrame([*words, amounts["amount"], _text(held, "unit"), year, quality, *spread])
     return made.with_columns(
         pl.col("fuel", "technology").fill_null(NONE), pl.col("activity").fill_null("")
     ).with_row_index("_row")
