@@ -30,8 +30,13 @@ _DATASETS = ("hours", "city_days", "published", "weather")
 #: A layout that loaded on fewer days than this was brought in by hand: nothing says that more will come.
 _REGULAR = 3
 _DAY, _WEEK = timedelta(days=1), timedelta(days=7)
-_SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {"unit": pl.String, "load_id": pl.String, "newest": pl.Datetime("us", "UTC"), "day": pl.Int64,
-           "week": pl.Int64}  # fmt: skip
+_SCHEMA: Mapping[str, pl.DataType | type[pl.DataType]] = {
+    "unit": pl.String,
+    "load_id": pl.String,
+    "newest": pl.Datetime("us", "UTC"),
+    "day": pl.Int64,
+    "week": pl.Int64,
+}
 
 
 @dataclass(frozen=True, slots=True)
