@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "disclosure": (("disclosure", "2025-01"), "按时", "in-time", "limits"),
     "plan status": (("plan", "status"), "任务", "Tasks", "tasks"),
 }
-#: Commands that write; each has a test of its own below or among the wrong inputs.
+#: Commands with a test of their own: below, among the wrong inputs, or in the file of their group.
 ELSEWHERE = {
     *("complaints list", "complaints show", "complaints answer", "complaints erase-contact", "open-data"),
     "review sign",
@@ -56,7 +56,9 @@ ELSEWHERE = {
     "plan evidence",
     *("backup", "restore", "registry migrate"),
     *(f"report {n}" for n in ["draft", "list", "show", "submit", "approve", "issue", "correct", "move", "export"]),
-    *(f"user {n}" for n in ["add", "list", "grant", "lock", "reset-password"]),
+    *(f"user {n}" for n in ["add", "list", "grant", "lock", "reset-password", "link", "unlink"]),
+    *(f"ledger {n}" for n in ["list", "show", "template", "import", "export", "check", "due"]),
+    *(f"ledger {n}" for n in ["findings", "indicators", "history", "merge", "withdraw"]),
     *("audit-log verify", "audit-log show"),
     *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
 }

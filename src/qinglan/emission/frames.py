@@ -119,7 +119,8 @@ class Inventory:
 def joined(*parts: Inventory) -> Inventory:
     """One inventory of several that were built of different activities.
 
-    >>> empty = Inventory(pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=GAPS))
+    >>> none = pl.DataFrame(schema=EMISSIONS)
+    >>> empty = Inventory(none, none, pl.DataFrame(schema=GAPS))
     >>> joined(empty, empty).emissions.height
     0
     """
