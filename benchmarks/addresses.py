@@ -20,11 +20,12 @@ from qinglan.flow.views import today
 from qinglan.flow.workspace import Workspace
 from qinglan.store import publications
 
-#: What is no page: files to take away, other people's pages, what machines ask, forms of those who are not
-#: signed in, and addresses that only lead on.
+#: What is no page: files to take away, dialogs, single imports, other people's pages, what machines ask, forms of
+#: those who are not signed in, and addresses that only lead on.
 LEFT_OUT = re.compile(
     r"\.\{(kind|form)\}$|\.(csv|xlsx|ico)$|^/(healthz|readyz|metrics|first-run|sign-in)|^/$|^/stations$|^/account/"
-    r"|/attachment$|\.png$|/photo$|/evidence/\{number\}$|^/public|^/complaints/\{number\}|^/plan/\{number:int\}$"
+    r"|/attachment$|^/review/overrule$|/import/\{number\}$"
+    r"|\.png$|/photo$|/evidence/\{number\}$|^/public|^/complaints/\{number\}|^/plan/\{number:int\}$"
 )
 DUST = ("in", "out")
 #: Free spans that people ask about, as days before the last one: the first who asks for one waits for seconds (it
@@ -50,6 +51,9 @@ class Province:
     publications: tuple[str, ...]
     users: tuple[str, ...]
     runs: tuple[tuple[str, str, str, str], ...]
+    #: of each ledger that has rows, numbers of some of them; and lines set aside as (ledger, number)
+    ledgers: Mapping[str, tuple[int, ...]]
+    aside: tuple[tuple[str, int], ...]
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -80,6 +84,7 @@ def province(workspace: Workspace) -> Province:
         tuple(a["number"] for a in result.verdict["articles"]), tuple(row["id"] for row in workspace.loads()),
         tuple(hour_key(time) for time in today.hours(result)), _rejects(workspace),
         tuple(r["id"] for r in publications.listed(workspace.registry)), _users(workspace), runs,
+        *_ledgers(workspace),
     )  # fmt: skip
 
 
@@ -93,6 +98,16 @@ def _users(workspace: Workspace) -> tuple[str, ...]:
     from qinglan.flow import accounts
 
     return tuple(row["id"] for row in accounts.users(workspace.registry))
+
+
+def _ledgers(workspace: Workspace) -> tuple[dict[str, tuple[int, ...]], tuple[tuple[str, int], ...]]:
+    from qinglan.flow import ledgers
+    from qinglan.store import ledgers as store
+
+    names = store.newest(workspace.registry)
+    rows = {name: tuple(ledgers.frame(workspace, name).rows["_row"].to_list()) for name in names}
+    aside = tuple((name, row["id"]) for name in names for row in store.aside(workspace.registry, name))
+    return {name: numbers for name, numbers in rows.items() if numbers}, aside
 
 
 @dataclass
@@ -143,6 +158,15 @@ class Draw:
         day = self.day
         return urlencode({"station": self.any(self.known.stations), "item": self.any(HOURLY_ITEMS),
                           "first": f"{day}T03:00:00+00:00", "last": f"{day}T09:00:00+00:00"})  # fmt: skip
+
+    def ledger(self, part: str = "") -> str:
+        """A ledger's page, or a part of it."""
+        return f"/ledgers/{self.any(tuple(self.known.ledgers))}{part}"
+
+    def row(self) -> str:
+        """A row of any ledger."""
+        name = self.any(tuple(self.known.ledgers))
+        return f"/ledgers/{name}/rows/{self.any(self.known.ledgers[name])}"
 
     def queue(self) -> str:
         """A view of the queue."""
@@ -210,6 +234,19 @@ PAGES: dict[str, Maker] = {
     "/disclosure": lambda d: "/disclosure" if d.rng.random() < 0.5 else _watched(d),
     "/publications": lambda d: "/publications",
     "/publications/{publication}": lambda d: f"/publications/{d.any(d.known.publications)}",
+    "/ledgers": lambda d: "/ledgers",
+    "/ledgers/due": lambda d: d.any("/ledgers/due", f"/ledgers/due?place={d.any(d.known.places)}"),
+    "/ledgers/findings": lambda d: d.any("/ledgers/findings", f"/ledgers/findings?place={d.any(d.known.places)}"),
+    "/ledgers/indicators": lambda d: "/ledgers/indicators",
+    "/ledgers/{ledger}": lambda d: d.ledger(),
+    "/ledgers/{ledger}/map.geojson": lambda d: d.ledger("/map.geojson"),
+    "/ledgers/{ledger}/changes": lambda d: d.ledger("/changes"),
+    "/ledgers/{ledger}/import": lambda d: d.ledger("/import"),
+    "/ledgers/{ledger}/aside": lambda d: d.ledger("/aside"),
+    "/ledgers/{ledger}/aside/{number}": lambda d: "/ledgers/{}/aside/{}".format(*d.any(d.known.aside)),
+    "/ledgers/{ledger}/same": lambda d: d.ledger("/same"),
+    "/ledgers/{ledger}/rows/new": lambda d: d.ledger("/rows/new"),
+    "/ledgers/{ledger}/rows/{number}": lambda d: d.row(),
     "/admin": lambda d: "/admin",
     "/admin/users": lambda d: "/admin/users",
     "/admin/users/{user_id}": lambda d: f"/admin/users/{d.any(d.known.users)}",
