@@ -11,6 +11,7 @@ from babel.messages.pofile import read_po
 
 import qinglan.web
 from qinglan.core.errors import UnknownName
+from qinglan.flow.views.verdict import GROUPS
 from qinglan.plan.rules import load_book
 from qinglan.web.text import LANGUAGES, Text
 
@@ -70,6 +71,11 @@ def test_every_string_asked_for_is_there_and_none_is_idle() -> None:
     idle = [k for k in CATALOGUES["zh"] if k not in asked and k.rpartition(".")[0] not in families]
     idle = [k for k in idle if not any(k.startswith(f"{f}.") for f in families)]
     assert idle == []
+
+
+def test_every_group_of_targets_has_its_heading() -> None:
+    """The public page asks for the word of each group that has targets, judged by ledgers too."""
+    assert {f"public.group.{name}" for name in GROUPS} <= set(CATALOGUES["zh"])
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=lambda p: p.name)
