@@ -6,8 +6,10 @@ import logging
 import threading
 from contextlib import suppress
 
+from qinglan.core import clock
 from qinglan.core.errors import QinglanError
-from qinglan.flow import views
+from qinglan.flow import ledgers, views
+from qinglan.flow.workspace import Workspace
 from qinglan.web.site import Site, environment
 from qinglan.web.text import LANGUAGES, Text
 
@@ -22,9 +24,15 @@ def warm_up(site: Site) -> threading.Thread:
 
 
 def _warm(site: Site) -> None:
-    """Read the run's tables, map its hours, compile the templates, read the words. What fails, a page will say."""
+    """Read the run's tables, map its hours, compile the templates, read the words, watch the ledgers.
+
+    What fails, a page will say.
+    """
     with suppress(QinglanError):
         views.warm(site.workspace)
+    if isinstance(site.workspace, Workspace):
+        with suppress(QinglanError):
+            ledgers.watch_all(site.workspace, clock.today(site.clock()))
     made = environment()
     for name in made.list_templates(extensions=["html"]):
         made.get_template(name)

@@ -51,6 +51,7 @@ from qinglan.flow.ledgers.watching import (
     overview,
     visible,
     watch,
+    watch_all,
 )
 from qinglan.ledger.declare import load_ledger
 from qinglan.store.ledgers import Overtaken
@@ -106,5 +107,6 @@ __all__ = [
     "visible",
     "wanted",
     "watch",
+    "watch_all",
     "withdraw",
 ]

@@ -6,8 +6,7 @@ from datetime import date
 from typing import Any
 
 from qinglan.core.provenance import fingerprint
-from qinglan.flow.ledgers.frames import frame_at
-from qinglan.flow.ledgers.watching import measured
+from qinglan.flow.ledgers.watching import measured, watch
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.declare import ledgers, load_ledger
 from qinglan.plan.judge import Measured
@@ -28,8 +27,7 @@ def answers(workspace: Workspace, plan: Plan, as_of: date) -> dict[str, Measured
         wanted = {i.target for i in ledger.indicators} & set(asked)
         if not wanted or not newest.get(name):
             continue
-        base = frame_at(workspace, ledger, newest[name])
-        for row in measured(workspace, base, as_of, last.get(name)):
+        for row in measured(watch(workspace, name, as_of, newest[name]), last.get(name)):
             target = asked.get(row["target"])
             if target is None or row["value"] is None or (target.id in found and target.ledger != name):
                 continue

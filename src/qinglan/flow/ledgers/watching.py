@@ -36,15 +36,17 @@ _MOST = 120
 
 @dataclass(frozen=True, slots=True)
 class Watched:
-    """A ledger's frame on a day, with what is found in it. Both tables begin with `_row, _key, label, place`.
+    """A ledger's frame on a day, with what is found in it. Two tables begin with `_row, _key, label, place`.
 
     findings : ``check, level, article, column, zh, en``. due : ``deadline, article, due, days, stands, zh, en``
-    of what is not done; `days` until it is due, negative when it is over.
+    of what is not done; `days` until it is due, negative when it is over. numbers : of
+    :func:`qinglan.ledger.watch.indicators`, over all rows of `base`.
     """
 
     base: Frame
     findings: pl.DataFrame
     due: pl.DataFrame
+    numbers: pl.DataFrame
 
 
 _kept: OrderedDict[tuple[Any, ...], Watched] = OrderedDict()
@@ -71,6 +73,12 @@ def watch(workspace: Workspace, ledger_id: str, today: date, number: int | None 
     return made
 
 
+def watch_all(workspace: Workspace, today: date) -> None:
+    """Look at every ledger that has rows once, so that nobody waits for it."""
+    for name, number in store.newest(workspace.registry).items():
+        watch(workspace, name, today, number)
+
+
 def _watch(workspace: Workspace, base: Frame, today: date) -> Watched:
     ledger, region = base.ledger, key_region(workspace)
     about = base.rows.select(
@@ -83,6 +91,13 @@ def _watch(workspace: Workspace, base: Frame, today: date) -> Watched:
         base,
         about.join(found, on="_key", how="inner", maintain_order="left"),
         about.join(open_ones, on="_key", how="inner").sort("due", "_key"),
+        _numbers(workspace, base, today),
+    )
+
+
+def _numbers(workspace: Workspace, base: Frame, today: date) -> pl.DataFrame:
+    return pure.indicators(
+        base.ledger, base.rows, today, key_region=key_region(workspace), places=workspace.places
     )
 
 
@@ -95,11 +110,12 @@ def seen(workspace: Workspace, ledger_id: str, today: date, me: Principal, numbe
     rows = whole.base.rows.filter(scope.of(whole.base.ledger))
     if rows.height == whole.base.rows.height:
         return whole
-    mine = rows.select("_row")
+    mine, base = rows.select("_row"), Frame(whole.base.ledger, whole.base.change, rows)
     return Watched(
-        Frame(whole.base.ledger, whole.base.change, rows),
+        base,
         whole.findings.join(mine, on="_row", how="semi", maintain_order="left"),
         whole.due.join(mine, on="_row", how="semi", maintain_order="left"),
+        _numbers(workspace, base, today),
     )
 
 
@@ -208,19 +224,15 @@ def indicators(workspace: Workspace, me: Principal, today: date, *, ledger: str 
     made: list[Row] = []
     for declared in [load_ledger(ledger)] if ledger else visible(me):
         part = seen(workspace, declared.id, today, me, newest.get(declared.id, 0))
-        made += measured(workspace, part.base, today, last.get(declared.id))
+        made += measured(part, last.get(declared.id))
     return made
 
 
-def measured(workspace: Workspace, base: Frame, today: date, change: Mapping[str, Any] | None = None) -> list[Row]:
-    """The indicators of a frame: ``ledger, id, title, unit, target, article, value, baseline, moved, rows``
-    (to which it applies), ``known`` (whose value is known), ``change`` and ``as_of`` (of the ledger)."""
-    ledger = base.ledger
-    if not ledger.indicators:
-        return []
-    region = key_region(workspace)
-    found = pure.indicators(ledger, base.rows, today, key_region=region, places=workspace.places)
-    values = {r["indicator"]: r for r in found.iter_rows(named=True)}
+def measured(part: Watched, change: Mapping[str, Any] | None = None) -> list[Row]:
+    """The indicators of a ledger on a day: ``ledger, id, title, unit, target, article, value, baseline, moved``,
+    ``rows`` (to which it applies), ``known`` (whose value is known), ``change`` and ``as_of`` (of the ledger)."""
+    base, ledger = part.base, part.base.ledger
+    values = {r["indicator"]: r for r in part.numbers.iter_rows(named=True)}
     made = []
     for indicator in ledger.indicators:
         told = values.get(indicator.id, {})

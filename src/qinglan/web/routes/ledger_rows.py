@@ -72,7 +72,8 @@ def _form_page(
     for fault in faults:
         wrongs.setdefault(str(fault.get("column", "")), []).append(fault)
     return site.page(
-        request, "ledger_row.html", result_of(site), status=422 if wrong or (wrongs and not line) else 200,
+        request, "ledger_row.html", result_of(site, request),
+        status=422 if wrong or (wrongs and not line) else 200,
         ledger=declared, row=row, columns=readable, values={**values, **(given or {})}, faults=wrongs,
         wrong=wrong, done=done if done in DONE else "", line=line, reason=reason, about=about, cell_of=cell_of,
         history=flow.history(workspace, ledger, number, me=me) if number is not None else [],
@@ -176,7 +177,7 @@ def _import_page(
     flow.need(me, declared, IMPORT)
     before = [c for c in flow.changes(workspace, ledger, me=me, limit=30, dry=True) if c["kind"] == "import"]
     return site.page(
-        request, "ledger_import.html", result_of(site), status=422 if wrong else 200, ledger=declared,
+        request, "ledger_import.html", result_of(site, request), status=422 if wrong else 200, ledger=declared,
         wrong=wrong, report=report, change=change, before=before[:10], most=flow.MOST_BYTES // 2**20,
         may_withdraw=bool(flow.scope(me, declared, WITHDRAW)), aside=len(flow.aside(workspace, ledger, me=me)),
     )  # fmt: skip
@@ -256,7 +257,7 @@ def aside(request: Request, site: SiteOf, ledger: str, done: str = "") -> Respon
     """Lines of workbooks that were not taken in, with what is wrong with each."""
     rows = flow.aside(real(site), ledger, me=principal(request))
     return site.page(
-        request, "ledger_aside.html", result_of(site), ledger=flow.load_ledger(ledger), rows=rows[:200],
+        request, "ledger_aside.html", result_of(site, request), ledger=flow.load_ledger(ledger), rows=rows[:200],
         total=len(rows), done=done if done in DONE else "",
     )  # fmt: skip
 
@@ -314,7 +315,8 @@ def bulk(request: Request, site: SiteOf, ledger: str, form: Posted) -> Response:
     if sure and made is not None:
         return _to(ledger, done="bulk")
     return site.page(
-        request, "ledger_bulk.html", result_of(site), status=422 if wrong else 200, ledger=declared, made=made,
+        request, "ledger_bulk.html", result_of(site, request),
+        status=422 if wrong else 200, ledger=declared, made=made,
         query=query, column=column, value=value, reason=reason, wrong=wrong,
     )  # fmt: skip
 
@@ -334,7 +336,8 @@ def _same_page(
     columns = ledger_views.readable(declared, me)
     codes = [r["data"][c.name] for r in both for c in columns if c.type == "place"]
     return site.page(
-        request, "ledger_same.html", result_of(site), status=422 if wrong else 200, ledger=declared, both=both,
+        request, "ledger_same.html", result_of(site, request),
+        status=422 if wrong else 200, ledger=declared, both=both,
         pairs=[] if both else flow.likely_pairs(workspace, ledger, me=me, today=today), columns=columns,
         names=ledger_views.names_of(workspace, codes), wrong=wrong, done=done if done in DONE else "",
         may_merge=bool(flow.scope(me, declared, MERGE)), cell_of=cell_of,

@@ -17,7 +17,7 @@ from qinglan.flow.views import ledgers as ledger_views
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.declare import Column
 from qinglan.web.access import needs, principal
-from qinglan.web.site import CALM, Site, site, words_of
+from qinglan.web.site import CALM, NOW, Site, site, words_of
 from qinglan.web.text import Text, day_text, plain
 
 router = APIRouter()
@@ -34,8 +34,9 @@ def real(here: Site) -> Workspace:
     return here.workspace
 
 
-def result_of(here: Site) -> views.Result | None:
-    """The run that the frame names; ledgers do not wait for one."""
+def result_of(here: Site, request: Request) -> views.Result | None:
+    """The run that the frame names; ledgers do not wait for one. The page stands on everything as it is now."""
+    here.stands_on(request, NOW)
     try:
         return views.current(here.workspace)
     except QinglanError:
@@ -82,7 +83,7 @@ def cell_of(words: Text, column: Column, value: Any, names: Mapping[str, Any]) -
 def listing(request: Request, site: SiteOf) -> Response:
     """All ledgers by chapter of the plan: rows, last change, breaches, deadlines."""
     found = ledger_views.listing(real(site), principal(request), day_of(site))
-    return site.page(request, "ledgers.html", result_of(site), found=found)
+    return site.page(request, "ledgers.html", result_of(site, request), found=found)
 
 
 def watched(
@@ -129,7 +130,8 @@ def due(
     page = min(page, pages)
     part = kept[(page - 1) * PAGE : page * PAGE]
     return site.page(
-        request, "ledger_due.html", result_of(site), rows=part, counts=counts, total=len(rows), stands=stands,
+        request, "ledger_due.html", result_of(site, request),
+        rows=part, counts=counts, total=len(rows), stands=stands,
         ask=ask, page=page, pages=pages, **_choices(site, request, part),
     )  # fmt: skip
 
@@ -165,7 +167,7 @@ def findings(
     page = min(page, pages)
     part = rows[(page - 1) * PAGE : page * PAGE]
     return site.page(
-        request, "ledger_findings.html", result_of(site), rows=part, total=len(rows), ask=ask, page=page,
+        request, "ledger_findings.html", result_of(site, request), rows=part, total=len(rows), ask=ask, page=page,
         pages=pages, **_choices(site, request, part),
     )  # fmt: skip
 
@@ -175,7 +177,7 @@ def indicators(request: Request, site: SiteOf) -> Response:
     """Numbers that the ledgers give, and the targets that they answer."""
     rows = flow.indicators(real(site), principal(request), day_of(site))
     known = {x.id: x.title for x in flow.visible(principal(request))}
-    return site.page(request, "ledger_indicators.html", result_of(site), rows=rows, titles=known)
+    return site.page(request, "ledger_indicators.html", result_of(site, request), rows=rows, titles=known)
 
 
 @router.get("/ledgers/{ledger}", dependencies=[needs(VIEW)])
@@ -195,7 +197,8 @@ def table(
     numbers = flow.indicators(workspace, me, today, ledger=ledger)
     scopes = {name: bool(flow.scope(me, declared, f"ledger.{name}")) for name in ("edit", "import", "merge")}
     return site.page(
-        request, "ledger.html", result_of(site), ledger=declared, found=found, ask=ask, indicators=numbers,
+        request, "ledger.html", result_of(site, request),
+        ledger=declared, found=found, ask=ask, indicators=numbers,
         names=ledger_views.names_of(workspace, [*codes, *(p for p, _ in found.places)]),
         changes=flow.changes(workspace, ledger, me=me, limit=1), scopes=scopes, cell_of=cell_of,
         departments=flow.departments(workspace), done=done if done in DONE else "",
@@ -252,6 +255,6 @@ def changes(request: Request, site: SiteOf, ledger: str) -> Response:
     workspace, me = real(site), principal(request)
     rows, declared = flow.changes(workspace, ledger, me=me, limit=200), flow.load_ledger(ledger)
     return site.page(
-        request, "ledger_changes.html", result_of(site), ledger=declared, rows=rows,
+        request, "ledger_changes.html", result_of(site, request), ledger=declared, rows=rows,
         importing=bool(flow.scope(me, declared, "ledger.import")),
     )  # fmt: skip
