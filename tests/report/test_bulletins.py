@@ -103,6 +103,18 @@ def test_word_has_chinese_faces_repeated_heads_and_page_numbers(document: Any) -
     assert all(f.alternative in body for f in figures), "each picture has words that stand for it"
 
 
+def test_word_tables_have_their_widths_in_the_grid_and_stay_on_a_page(document: Any) -> None:
+    """ECMA-376, 17.4.48: the grid gives the columns; LibreOffice goes by it, and broke names in two."""
+    made = docx.Document(io.BytesIO(write(document, "docx")))
+    declared = [b for b in document.blocks if isinstance(b, Table)]
+    for table, block in zip(made.tables, declared, strict=True):
+        grid = [c.width.mm for c in table.columns]
+        assert sum(grid) == pytest.approx(210 - 2 * 22, abs=0.5)
+        assert [w / grid[0] for w in grid] == pytest.approx([w / block.widths[0] for w in block.widths], rel=0.01)
+        glued = [r.cells[0].paragraphs[0].paragraph_format.keep_with_next is True for r in table.rows]
+        assert glued == [True] * len(block.rows) + [False], "the last row lets go of what follows"
+
+
 def test_sentences_say_what_the_days_say(real: Any, document: Any) -> None:
     rows = views.current(real).rows("summary", "period = '2016-06' and dust = 'in'")
     valid, good = sum(r["raw_valid_days"] for r in rows), sum(r["raw_good_days"] for r in rows)

@@ -10,7 +10,7 @@ from typing import Any
 import docx
 from docx.document import Document as WordDocument
 from docx.enum.style import WD_STYLE_TYPE
-from docx.enum.table import WD_TABLE_ALIGNMENT
+from docx.enum.table import WD_CELL_VERTICAL_ALIGNMENT, WD_TABLE_ALIGNMENT
 from docx.enum.text import WD_ALIGN_PARAGRAPH
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
@@ -29,6 +29,8 @@ _STYLES: tuple[tuple[str, tuple[str, str], float, bool], ...] = (
     ("Footer", _SONG, 9, False),
 )
 _PAGE_WIDTH, _MARGIN = 210, 22
+#: Tables of so many rows stay on one page; longer ones break between rows and repeat their heads.
+_ROWS_TOGETHER = 16
 
 
 def word(document: Document, stamp: datetime) -> bytes:
@@ -40,11 +42,12 @@ def word(document: Document, stamp: datetime) -> bytes:
     title.alignment = WD_ALIGN_PARAGRAPH.CENTER
     for line in (document.office, *document.lines, *([document.mark] if document.mark else [])):
         made.add_paragraph(line, "Bulletin line").alignment = WD_ALIGN_PARAGRAPH.CENTER
-    for block in document.blocks:
+    for block, following in zip(document.blocks, (*document.blocks[1:], None), strict=True):
         if isinstance(block, Heading):
             made.add_heading(block.text, 1)
         elif isinstance(block, Text):
-            made.add_paragraph(block.text, "Bulletin text")
+            text = made.add_paragraph(block.text, "Bulletin text")
+            text.paragraph_format.keep_with_next = isinstance(following, Table)
         elif isinstance(block, Note):
             made.add_paragraph(block.text, "Bulletin note")
         elif isinstance(block, Table):
@@ -128,9 +131,15 @@ def _table(made: WordDocument, block: Table) -> None:
     table.autofit = False
     total = sum(block.widths)
     widths = [Mm((_PAGE_WIDTH - 2 * _MARGIN) * w / total) for w in block.widths]
+    for column, width in zip(table.columns, widths, strict=True):
+        column.width = width  # the grid: some readers go by it and not by the cells
     _fill(table.rows[0], block.heads, widths, left=(), head=True)
     for line in block.rows:
         _fill(table.add_row(), line, widths, block.left, head=False)
+    if len(block.rows) <= _ROWS_TOGETHER:
+        for row in table.rows[:-1]:
+            for cell in row.cells:
+                cell.paragraphs[0].paragraph_format.keep_with_next = True
     made.add_paragraph(style="Bulletin note")
 
 
@@ -139,7 +148,7 @@ def _fill(row: Any, texts: Sequence[str], widths: Sequence[Any], left: tuple[int
     for name in ("w:cantSplit", *(("w:tblHeader",) if head else ())):
         properties.append(OxmlElement(name))
     for column, (cell, text, width) in enumerate(zip(row.cells, texts, widths, strict=True)):
-        cell.width = width
+        cell.width, cell.vertical_alignment = width, WD_CELL_VERTICAL_ALIGNMENT.CENTER
         paragraph = cell.paragraphs[0]
         paragraph.style = "Bulletin cell"
         run = paragraph.add_run(text)
@@ -161,4 +170,6 @@ def _figure(made: WordDocument, block: Figure) -> None:
     described = shape._inline.docPr
     described.set("descr", block.alternative)
     described.set("name", block.name)
-    made.add_paragraph(block.caption, "Caption").alignment = WD_ALIGN_PARAGRAPH.CENTER
+    caption = made.add_paragraph(block.caption, "Caption")
+    caption.alignment = WD_ALIGN_PARAGRAPH.CENTER
+    caption.paragraph_format.keep_with_next = False  # it stands below what it names
