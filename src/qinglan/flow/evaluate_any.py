@@ -21,7 +21,7 @@ import ibis
 from qinglan.core.clock import Period
 from qinglan.core.errors import UnknownName, UsageError
 from qinglan.core.rulebook import Rules
-from qinglan.flow import air_results
+from qinglan.flow import air_results, apart
 from qinglan.flow.air_results import AirTables
 from qinglan.flow.views.result import Result, Row
 from qinglan.plan.rules import editions, rules_on
@@ -132,18 +132,16 @@ def _uses(rules: Rules) -> tuple[Row, ...]:
 @lru_cache(maxsize=_KEPT)
 def _made(folder: str, stamp: int, period: Period, edition: str, chosen: Choices) -> Assessed:
     """Compute; `stamp` only keys the cache. One at a time, so that big questions leave a core to the readers."""
+    with _one_at_a_time:
+        return apart.run(_computed, Path(folder), period, edition, chosen)
+
+
+def _computed(folder: Path, period: Period, edition: str, chosen: Choices) -> Assessed:
     options: dict[str, dict[str, str]] = {}
     for name, choice in chosen:
         family, _, option = name.partition(".")
         options.setdefault(family, {})[option] = choice
     judged = rules_on(texts()[edition], options) if edition else None
-    with _one_at_a_time:
-        return _computed(Path(folder), period, options, judged)
-
-
-def _computed(
-    folder: Path, period: Period, options: Mapping[str, Mapping[str, str]], judged: Rules | None
-) -> Assessed:
     con = ibis.duckdb.connect(threads=2)
     try:
         air = AirTables(con)

@@ -119,9 +119,11 @@ def _run(home: Path, binding: Binding, how: Serving) -> None:
 
 def application(told: Mapping[str, Any]) -> FastAPI:
     """The application of one process."""
+    from qinglan.flow import apart
     from qinglan.web.app import create_app
     from qinglan.web.warm import warm_up
 
+    apart.begin()
     configure_logs(as_json=told["log_json"])
     made = create_app(told["home"], hosts=tuple(told["hosts"]), local=told["local"])
     if (site := getattr(made.state, "site", None)) is not None:
