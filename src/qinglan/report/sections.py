@@ -211,7 +211,7 @@ def place_table(w: Writer) -> list[Block]:
         ]  # fmt: skip
         cells.append(line)
     caption = w.numbered("table", "places", period=w.period)
-    widths = [1.9, *[1.05] * 6, 1.3, 1.15, 1.15, 1.25, 0.9, 1.4]
+    widths = [1.9, *[1.05] * 6, 1.4, 1.15, 1.15, 1.25, 0.9, 1.4]
     return [_table("places", caption, heads, cells, (0,), widths), _units(w)]
 
 
@@ -232,7 +232,7 @@ def compare_table(w: Writer) -> list[Block]:
             line += [_item(w, p.items[i].value, i), _item(w, p.items[i].previous, i)]
         cells.append(line)
     caption = w.numbered("table", "compare", previous=period_words(Period.parse(b.previous), w.language))
-    widths = [1.9, *[1.2] * 6, *[1.05] * 6]
+    widths = [1.9, 1.4, *[1.2] * 5, *[1.05] * 6]
     return [_table("compare", caption, [w.say(f"column.{n}") for n in names], cells, (0,), widths)]
 
 
