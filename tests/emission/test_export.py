@@ -1,10 +1,8 @@
 """Layouts for others, each read back: the file's fluxes x area x time are the tonnes; layouts by their manuals."""
 
 import io
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
 
 import netCDF4
 import numpy as np
@@ -24,32 +22,12 @@ from qinglan.emission.export.workbook import tables
 from qinglan.emission.export.wrfchem import write_wrfchem
 from qinglan.emission.shape import species
 from qinglan.emission.shape.factored import Factored, Shape, factored
+from qinglan.emission.space.grid import Grid
+from qinglan.emission.space.spread import Spread
 
 NOW = datetime(2026, 11, 28, 8, tzinfo=UTC)
-LAMBERT = "+proj=lcc +lat_1=30 +lat_2=45 +lat_0=36 +lon_0=97 +datum=WGS84 +units=m"
-
-
-@dataclass(frozen=True)
-class Cells:
-    crs: str
-    x0: float
-    y0: float
-    dx: float
-    dy: float
-    nx: int = 5
-    ny: int = 4
-
-
-@dataclass(frozen=True)
-class Placed:
-    units: pl.DataFrame
-    matrix: Any
-    outside: Any
-    grid: Cells
-
-
-KM3 = Cells(LAMBERT, 100_000.0, -20_000.0, 3000.0, 3000.0)
-DEGREES = Cells("EPSG:4326", 100.0, 36.0, 0.1, 0.1)
+KM3 = Grid.lambert(97.0, 36.0, 3000.0, nx=5, ny=4, parallels=(30.0, 45.0))
+DEGREES = Grid.of_degrees(100.0, 36.0, 0.1, 0.1, nx=5, ny=4)
 
 
 def emissions() -> pl.DataFrame:
@@ -64,17 +42,17 @@ def emissions() -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
-def made(grid: Cells, mechanism: str = "cb6_ae7") -> Factored:
+def made(grid: Grid, mechanism: str = "cb6_ae7") -> Factored:
     rng = np.random.default_rng(4)
     frame = emissions()
     dense = rng.dirichlet(np.ones(20), 5)
     units = frame.select("ledger", "row_key", "activity").unique(maintain_order=True)
-    placed = Placed(units, sparse.csr_array(dense), np.zeros(5), grid)
+    placed = Spread(grid, units, sparse.csr_array(dense), 1 - dense.sum(axis=1))
     return factored(frame, placed, 2024, Shape(splits=species.splits(mechanism), interfaces=(0, 50, 200, 600)))
 
 
 @pytest.mark.parametrize("grid", [KM3, DEGREES])
-def test_cf_reads_back_to_the_tonnes(grid: Cells, tmp_path: Path) -> None:
+def test_cf_reads_back_to_the_tonnes(grid: Grid, tmp_path: Path) -> None:
     field, hours = made(grid, "inventory"), range(1000, 1006)
     write_cf(field, tmp_path / "a.nc", hours, now=NOW, provenance={"version": "1"}, compress=1)
     truth = field.summed(1000, 1006)
@@ -102,17 +80,10 @@ def test_cf_opens_in_xarray_with_official_hours_in_utc(tmp_path: Path) -> None:
         assert read.so2.dims == ("time", "layer", "y", "x")
 
 
-def test_areas_are_those_of_the_ellipsoid() -> None:
-    """Between parallels the zone of the authalic formula; here WGS 84 by its closed form (Snyder 1987, 3-12)."""
-    a, e = 6378137.0, 0.0818191908426215
-
-    def q(lat: float) -> float:
-        s = np.sin(np.radians(lat))
-        return (1 - e**2) * (s / (1 - e**2 * s**2) - np.log((1 - e * s) / (1 + e * s)) / (2 * e))
-
-    exact = [a**2 * np.radians(0.1) / 2 * (q(36 + 0.1 * (i + 1)) - q(36 + 0.1 * i)) for i in range(4)]
-    assert fluxes.areas(DEGREES)[:, 0] == pytest.approx(exact, rel=1e-7)
-    assert fluxes.areas(KM3) == pytest.approx(9e6)
+def test_months_are_the_year() -> None:
+    months = [fluxes.hours_of_month(made(KM3), month) for month in range(1, 13)]
+    assert [hour for month in months for hour in month] == list(range(8784))
+    assert len(months[1]) == 29 * 24
 
 
 def test_ioapi_day_has_25_records_in_moles_and_grams(tmp_path: Path) -> None:
@@ -137,7 +108,12 @@ def test_ioapi_day_has_25_records_in_moles_and_grams(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="official year"):
         write_ioapi(field, tmp_path / "f.nc", date(2024, 12, 31), now=NOW)
     with pytest.raises(UsageError, match="not written for CMAQ"):
-        write_ioapi(made(Cells("EPSG:32647", 0, 0, 3000, 3000)), tmp_path / "g.nc", date(2024, 3, 1), now=NOW)
+        write_ioapi(
+            made(Grid("EPSG:32647", 500_000, 4_000_000, 3000, 3000, 5, 4)),
+            tmp_path / "g.nc",
+            date(2024, 3, 1),
+            now=NOW,
+        )
 
 
 def test_wrfchem_reads_back_to_the_tonnes(tmp_path: Path) -> None:
@@ -151,9 +127,9 @@ def test_wrfchem_reads_back_to_the_tonnes(tmp_path: Path) -> None:
             values = file[f"E_{name}"][:].astype("f8").sum(axis=0)
             assert file[f"E_{name}"].dimensions[1] == "emissions_zdim"
             if file[f"E_{name}"].units == "mol km^-2 hr^-1":
-                tonnes = values * 9 * field.splits.basis[i] / 1e6
+                tonnes = values * KM3.areas() / 1e6 * field.splits.basis[i] / 1e6
             else:
-                tonnes = values * 9e6 * 3600 / 1e12
+                tonnes = values * KM3.areas() * 3600 / 1e12
             assert tonnes == pytest.approx(truth[i], rel=1e-6)
 
 
@@ -161,7 +137,7 @@ def test_hemco_reads_back_to_the_tonnes_of_the_molecule(tmp_path: Path) -> None:
     field, hours = made(DEGREES), range(16, 20)
     lines = write_hemco(field, tmp_path / "h.nc", hours)
     truth = field.summed(16, 20)
-    area = fluxes.areas(DEGREES)
+    area = DEGREES.areas()
     with netCDF4.Dataset(tmp_path / "h.nc") as file:
         file.set_auto_mask(False)
         for i, name in enumerate(field.species):

@@ -1,6 +1,5 @@
 """Time, height, species and the factored field: conservation, clauses of T/CSES 144-2024, the guide of ISC3."""
 
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -13,26 +12,14 @@ from qinglan.core.errors import ContentError, LayoutError, UnknownName, UsageErr
 from qinglan.emission.categories import SPECIES
 from qinglan.emission.shape import height, species, time
 from qinglan.emission.shape.factored import Factored, Shape, factored
+from qinglan.emission.space.grid import Grid
+from qinglan.emission.space.spread import Spread
 
-
-@dataclass(frozen=True)
-class Cells:
-    nx: int = 5
-    ny: int = 4
-
-
-@dataclass(frozen=True)
-class Placed:
-    units: pl.DataFrame
-    matrix: Any
-    outside: Any
-    grid: Cells = Cells()
-
-
+GRID = Grid.of_degrees(100.0, 36.0, 0.1, 0.1, nx=5, ny=4)
 SECTORS = ("power", "cement", "road", "household", "surface_coating", "straw_burning", "livestock", "soil_dust")
 
 
-def made_up(seed: int = 1, units: int = 12) -> tuple[pl.DataFrame, Placed]:
+def made_up(seed: int = 1, units: int = 12) -> tuple[pl.DataFrame, Spread]:
     """Random emissions of every sector of the list; PM nested as in nature; some of each unit lies outside."""
     rng = np.random.default_rng(seed)
     rows = []
@@ -51,10 +38,10 @@ def made_up(seed: int = 1, units: int = 12) -> tuple[pl.DataFrame, Placed]:
     beyond = rng.uniform(0, 1, units)
     whole = dense.sum(axis=1) + beyond
     held = frame.select("ledger", "row_key", "activity").unique(maintain_order=True)
-    return frame, Placed(held, sparse.csr_array(dense / whole[:, None]), beyond / whole)
+    return frame, Spread(GRID, held, sparse.csr_array(dense / whole[:, None]), beyond / whole)
 
 
-def made(mechanism: str = "inventory", **options: Any) -> tuple[pl.DataFrame, Placed, Factored]:
+def made(mechanism: str = "inventory", **options: Any) -> tuple[pl.DataFrame, Spread, Factored]:
     frame, placed = made_up()
     return frame, placed, factored(frame, placed, 2024, Shape(splits=species.splits(mechanism), **options))
 
@@ -260,7 +247,7 @@ def test_a_source_with_monitoring_and_a_stack_has_its_own_hours_and_layers() -> 
 
 def test_what_has_no_place_is_told_and_wrong_frames_are_refused() -> None:
     frame, placed = made_up()
-    short = Placed(placed.units[:-1], placed.matrix[:-1], placed.outside[:-1])
+    short = Spread(GRID, placed.units[:-1], placed.matrix[:-1], placed.outside[:-1])
     assert factored(frame, short, 2024).unplaced["row_key"].unique().to_list() == ["r11"]
     with pytest.raises(UsageError, match="2024"):
         factored(frame, placed, 2023)

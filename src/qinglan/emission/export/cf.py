@@ -34,7 +34,7 @@ def write_cf(
     Raises UsageError for hours that are not of the year. Source: CF Conventions 1.10 (cfconventions.org).
     """
     fluxes.checked_hours(field, hours)
-    flux = scale("t/h", "kg/s") / fluxes.areas(field.grid)
+    flux = scale("t/h", "kg/s") / field.grid.areas()
     with netCDF4.Dataset(target, "w", format="NETCDF4") as file:
         _axes(file, field, hours)
         file.setncatts(
@@ -93,14 +93,14 @@ def _axes(file: Any, field: Factored, hours: range) -> None:
     for name, edge, standard, its in zip("xy", fluxes.edges(grid), kind, units, strict=True):
         told = {"standard_name": standard, "axis": name.upper(), "units": its}
         _axis(file, name, (edge[1:] + edge[:-1]) / 2, np.column_stack([edge[:-1], edge[1:]]), told)
-    for name, values, standard in zip(("lon", "lat"), fluxes.lonlat(grid), ("longitude", "latitude"), strict=True):
+    for name, values, standard in zip(("lon", "lat"), grid.centres(), ("longitude", "latitude"), strict=True):
         variable = file.createVariable(name, "f8", ("y", "x"))
         degrees = "degrees_east" if name == "lon" else "degrees_north"
         variable.setncatts({"standard_name": standard, "units": degrees})
         variable[:] = values
     area = file.createVariable("cell_area", "f8", ("y", "x"))
     area.setncatts({"standard_name": "cell_area", "units": "m2", "grid_mapping": "crs"})
-    area[:] = fluxes.areas(grid)
+    area[:] = grid.areas()
 
 
 def _axis(file: Any, name: str, values: fluxes.Vector, bounds: fluxes.Vector, told: Mapping[str, str]) -> None:

@@ -1,66 +1,50 @@
 """What all layouts need: where cells lie and how large they are, which hours a UTC day holds, and moles of tonnes.
 
-Areas are those of the map for a projected grid (dx x dy) and of the ellipsoid for one in degrees, so that flux x
-area x time is the tonnes again in every layout.
+Fluxes are per square metre of ground (Grid.areas), not of the map: a model that knows its map factors gets the
+tonnes again.
 """
 
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
+from pyproj import CRS
 
 from qinglan.core.errors import UsageError
 from qinglan.emission.shape.factored import Factored
 from qinglan.emission.shape.time import utc_end
+from qinglan.emission.space.grid import Grid
 from qinglan.emission.units import scale
 
 Vector = NDArray[np.float64]
 HOUR = timedelta(hours=1)
 
 
-def crs_of(grid: Any) -> CRS:
+def crs_of(grid: Grid) -> CRS:
     """The grid's coordinate reference system."""
     return CRS.from_user_input(grid.crs)
 
 
-def edges(grid: Any) -> tuple[Vector, Vector]:
+def edges(grid: Grid) -> tuple[Vector, Vector]:
     """Edges of columns and of rows in the grid's own unit, shapes (nx + 1,) and (ny + 1,)."""
-    return grid.x0 + grid.dx * np.arange(grid.nx + 1), grid.y0 + grid.dy * np.arange(grid.ny + 1)
+    x = grid.x0 + grid.dx * np.arange(grid.nx + 1, dtype=np.float64)
+    y = grid.y0 + grid.dy * np.arange(grid.ny + 1, dtype=np.float64)
+    return np.asarray(x, np.float64), np.asarray(y, np.float64)
 
 
-def centres(grid: Any) -> tuple[Vector, Vector]:
-    """Centres of columns and of rows, shapes (nx,) and (ny,)."""
+def centres(grid: Grid) -> tuple[Vector, Vector]:
+    """Centres of columns and of rows in the grid's own unit, shapes (nx,) and (ny,)."""
     x, y = edges(grid)
     return (x[1:] + x[:-1]) / 2, (y[1:] + y[:-1]) / 2
 
 
-def lonlat(grid: Any) -> tuple[Vector, Vector]:
-    """Longitude and latitude of the centres [degrees, WGS 84], shapes (ny, nx)."""
-    x, y = np.meshgrid(*centres(grid))
-    lon, lat = Transformer.from_crs(crs_of(grid), 4326, always_xy=True).transform(x, y)
-    return np.asarray(lon), np.asarray(lat)
-
-
-def areas(grid: Any) -> Vector:
-    """Areas of the cells [m2], shape (ny, nx): of the map, or of the ellipsoid for a grid in degrees."""
-    crs = crs_of(grid)
-    if not crs.is_geographic:
-        unit = float(crs.axis_info[0].unit_conversion_factor)
-        return np.full((grid.ny, grid.nx), grid.dx * grid.dy * unit**2)
-    geod = crs.get_geod() or Geod(ellps="WGS84")
-    _, lat = edges(grid)
-    # The sides along a parallel are no geodesics: many short ones follow it.
-    steps = np.linspace(0, grid.dx, 21)
-    there = []
-    for south, north in pairwise(lat):
-        lats = np.concatenate([np.full(21, south), np.full(21, north)])
-        there.append(abs(geod.polygon_area_perimeter(np.concatenate([steps, steps[::-1]]), lats)[0]))
-    return np.repeat(np.array(there)[:, None], grid.nx, axis=1)
+def hours_of_month(field: Factored, month: int) -> range:
+    """Numbers of the hours of an official month (1 to 12): a file a month keeps files and memory small."""
+    first = date(field.year, 1, 1)
+    starts = [(date(field.year + m // 12, m % 12 + 1, 1) - first).days * 24 for m in (month - 1, month)]
+    return checked_hours(field, range(*starts))
 
 
 def begins(field: Factored, hour: int) -> datetime:

@@ -25,7 +25,7 @@ def write_hemco(field: Factored, target: Path, hours: range) -> str:
     if not fluxes.crs_of(field.grid).is_geographic:
         raise UsageError("HEMCO reads grids in degrees only.", remedy="Spread the inventory on such a grid.")
     x, y = fluxes.centres(field.grid)
-    flux = scale("t/h", "kg/s") / fluxes.areas(field.grid)
+    flux = scale("t/h", "kg/s") / field.grid.areas()
     _, layers, ny, nx = field.shape
     first = fluxes.begins(field, hours.start)
     with netCDF4.Dataset(target, "w", format="NETCDF4_CLASSIC") as file:

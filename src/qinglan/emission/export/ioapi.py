@@ -12,6 +12,7 @@ import numpy as np
 from qinglan.core.errors import UsageError
 from qinglan.emission.export import fluxes
 from qinglan.emission.shape.factored import Factored
+from qinglan.emission.space.grid import Grid
 from qinglan.emission.units import scale
 
 #: Grid types and vertical types of IOAPI-3 (PARMS3.EXT).
@@ -82,7 +83,7 @@ def _attributes(field: Factored, hours: range, now: datetime, name: str) -> dict
     }
 
 
-def projection(grid: Any) -> dict[str, Any]:
+def projection(grid: Grid) -> dict[str, Any]:
     """Attributes of a grid in IOAPI's terms; UsageError for a projection that is not written."""
     crs = fluxes.crs_of(grid)
     cf = crs.to_cf()

@@ -33,7 +33,7 @@ def write_wrfchem(field: Factored, target: Path, hours: range) -> None:
     Source: WRF-Chem user's guide, emissions; Registry.chem (units of emis_ant).
     """
     fluxes.checked_hours(field, hours)
-    area = fluxes.areas(field.grid)
+    area = field.grid.areas()
     _, layers, ny, nx = field.shape
     with netCDF4.Dataset(target, "w", format="NETCDF3_64BIT_OFFSET") as file:
         sizes = {"Time": None, "DateStrLen": _LENGTH, "emissions_zdim": layers, "south_north": ny, "west_east": nx}
@@ -41,7 +41,7 @@ def write_wrfchem(field: Factored, target: Path, hours: range) -> None:
             file.createDimension(name, size)
         times = file.createVariable("Times", "S1", ("Time", "DateStrLen"))
         for name, values, unit in zip(
-            ("XLONG", "XLAT"), fluxes.lonlat(field.grid), ("degree_east", "degree_north"), strict=True
+            ("XLONG", "XLAT"), field.grid.centres(), ("degree_east", "degree_north"), strict=True
         ):
             place = file.createVariable(name, "f4", ("south_north", "west_east"))
             place.setncatts({"FieldType": np.int32(_REAL), "MemoryOrder": "XY ", "units": unit, "stagger": ""})

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any, Protocol
+from typing import Any
 
 import numba
 import numpy as np
@@ -20,33 +20,13 @@ from scipy import sparse
 
 from qinglan.core.errors import LayoutError, UnknownName, UsageError
 from qinglan.emission.shape import height, species, time
+from qinglan.emission.space.grid import Grid
+from qinglan.emission.space.spread import Spread
 
 Vector = NDArray[np.float64]
 Index = NDArray[np.int64]
 _UNIT = ("ledger", "row_key", "activity")
 _NEEDED = (*_UNIT, "sector", "species", "emission_t")
-
-
-class Cells(Protocol):
-    """What is asked of a grid: columns and rows of cells, numbered from the south-west corner, row by row."""
-
-    @property
-    def nx(self) -> int: ...
-    @property
-    def ny(self) -> int: ...
-
-
-class Placed(Protocol):
-    """What is asked of a spread (emission.space): shares of each unit in each cell."""
-
-    @property
-    def grid(self) -> Any: ...
-    @property
-    def units(self) -> pl.DataFrame: ...
-    @property
-    def matrix(self) -> Any: ...
-    @property
-    def outside(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +59,7 @@ class Factored:
     """
 
     year: int
-    grid: Any
+    grid: Grid
     interfaces: tuple[float, ...]
     splits: species.Splits
     rows: pl.DataFrame
@@ -210,7 +190,7 @@ def _spread(starts, cells, data, groups, weight, tables, out):  # type: ignore[n
                     out[m, k, cells[j]] += part * data[j]
 
 
-def factored(emissions: pl.DataFrame, spread: Placed, year: int, shape: Shape | None = None) -> Factored:
+def factored(emissions: pl.DataFrame, spread: Spread, year: int, shape: Shape | None = None) -> Factored:
     """The hourly field of one inventory year.
 
     Parameters
