@@ -163,6 +163,22 @@ def _integral(v: Floats, areas: Floats) -> Floats:
     return result
 
 
+def shares(pieces: Pieces, weight: Floats | None = None) -> tuple[Floats, Floats]:
+    """Share of each piece in its shape, and of each shape beyond the grid (shapes,) [1]; together exactly one.
+
+    weight : (cells,) ground area for one unit of area in the plane, where the projection is not of equal area
+    """
+    inside = np.bincount(pieces.shape, weights=pieces.amount, minlength=pieces.total.size)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        outside = np.clip(1 - inside / pieces.total, 0.0, 1.0)
+    outside[outside < 10 * DUST] = 0.0
+    outside[inside <= 0] = 1.0
+    amount = pieces.amount if weight is None else pieces.amount * weight[pieces.cell]
+    sums = np.bincount(pieces.shape, weights=amount, minlength=pieces.total.size)
+    share: Floats = amount / sums[pieces.shape] * (1 - outside[pieces.shape])
+    return share, outside
+
+
 def line_pieces(grid: Grid, u: Floats, v: Floats, length: Floats, owner: Ints) -> Pieces:
     """Lengths of lines in cells: every segment cut where it crosses an edge of a cell.
 
@@ -170,7 +186,7 @@ def line_pieces(grid: Grid, u: Floats, v: Floats, length: Floats, owner: Ints) -
     owner : (segments,) number of the line. A piece along an edge is of the cell east or north of it.
     """
     number = int(owner.max()) + 1 if owner.size else 0
-    total = np.bincount(owner, weights=length, minlength=number)
+    total: Floats = np.bincount(owner, weights=length, minlength=number).astype(float)
     segments, cuts = [np.arange(u.shape[0]).repeat(2)], [np.tile([0.0, 1.0], u.shape[0])]
     for ends, limit in ((u, grid.nx), (v, grid.ny)):
         low, high = np.clip(ends.min(axis=1), -1, limit + 1), np.clip(ends.max(axis=1), -1, limit + 1)

@@ -67,7 +67,7 @@ class Spread:
                 f"values of shape {given.shape} are not of {self.units.height} units.",
                 remedy="Give one row for each unit, in the order of Spread.units.",
             )
-        columns = given.reshape(self.units.height, -1)
+        columns = given[:, None] if given.ndim == 1 else given
         return np.asarray(self.matrix.T @ columns, float).T.reshape(columns.shape[1], *self.grid.shape)
 
     def of_cell(self, iy: int, ix: int) -> pl.DataFrame:
@@ -78,5 +78,8 @@ class Spread:
                 remedy="Count rows from the south and columns from the west, from 0.",
             )
         column = sparse.csc_array(self.matrix[:, [iy * self.grid.nx + ix]])
-        found = self.units[column.indices.tolist()].with_columns(share=pl.Series(column.data, dtype=pl.Float64))
-        return found.filter(pl.col("share") > 0).sort("share", descending=True, maintain_order=True)
+        found: pl.DataFrame = self.units[column.indices.tolist()].with_columns(
+            share=pl.Series(column.data, dtype=pl.Float64)
+        )
+        here: pl.DataFrame = found.filter(pl.col("share") > 0)
+        return here.sort("share", descending=True, maintain_order=True)
