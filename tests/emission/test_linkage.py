@@ -59,6 +59,14 @@ def test_a_sum_whose_parts_lack_is_never_believed():
     assert so2["statistics"]["state"] == "won"
 
 
+def test_months_that_are_not_there_lack_too():
+    fused = fuse(
+        {"cems": rows({"uscc": A, "so2_kg": 600.0, "_lacking": 10}, {"uscc": A, "so2_kg": 5.0, "_lacking": 0})}
+    )
+    so2 = fact(fused, "so2_kg")["cems"]
+    assert (so2["state"], so2["parts"], so2["lacking"], so2["number"]) == ("incomplete", 12, 10, 605.0)
+
+
 def test_a_persons_decision_goes_before_the_order_and_is_told_when_it_no_longer_applies():
     told = {"statistics": rows({"uscc": A, "so2_kg": 1300.0}), "cems": rows({"uscc": A, "so2_kg": 1000.0})}
     decision = {"identity": A, "fact": "so2_kg", "origin": "statistics", "by": "sheng", "reason": "监测设备停用"}

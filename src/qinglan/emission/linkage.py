@@ -25,6 +25,8 @@ from qinglan.plan.places import load_places
 REASONS = ("no_code", "bad_code", "bad_permit", "two_codes")
 #: What became of a value: it won, says the same within tolerance, differs, or is a sum of which parts lack.
 STATES = ("won", "agrees", "differs", "incomplete")
+#: A column of records: parts of a sum (months of a year) that are not there, told on one row of those that are.
+LACKING = "_lacking"
 _EARTH = 6_371_008.8
 _TOLD = ("row_key", "uscc", "permit_no", "name", "county")
 _MEMBER = {n: pl.String() for n in ("identity", "origin", "row_key", "by", "name", "county", "uscc", "permit_no")}
@@ -93,7 +95,8 @@ def fuse(
 ) -> Fused:
     """Fuse rows of several origins into enterprises.
 
-    records : by origin a frame with `row_key` and any of `uscc, permit_no, name, county, lon, lat` and the facts
+    records : by origin a frame with `row_key` and any of `uscc, permit_no, name, county, lon, lat`, the facts and
+        `LACKING`
     priority : as :func:`trust`; decisions : `identity, fact, origin, by, reason`, the last of a fact holds;
     bindings : `origin, row_key, identity, by, reason`, rows without a good code that a person knows.
     Raises UnknownName (origin, fact) and UsageError (a decision without reason, a binding to no good code or of a
@@ -201,13 +204,16 @@ def _said(
             if frame is None or (fact not in frame.columns and fact != "point"):
                 continue
             by: dict[str, list[_Said | None]] = {}
+            absent: dict[str, int] = {}
+            lacking = dict(frame.select("row_key", LACKING).iter_rows()) if LACKING in frame.columns else {}
             columns = ["row_key", "lon", "lat"] if fact == "point" else ["row_key", fact]
             for row in frame.select(columns).iter_rows():
                 identity = named.get((origin, row[0]))
                 if identity is not None:
                     by.setdefault(identity, []).append(_one(origin, row, rule["kind"]))
+                    absent[identity] = absent.get(identity, 0) + lacking.get(row[0], 0)
             for identity, values in by.items():
-                told = _summed(values) if rule.get("parts") == "sum" else _distinct(values)
+                told = _summed(values, absent[identity]) if rule.get("parts") == "sum" else _distinct(values)
                 if told:
                     found.setdefault((identity, fact), []).extend(told)
     return found
@@ -227,15 +233,13 @@ def _distinct(values: Sequence[_Said | None]) -> list[_Said]:
     return list({v.value: v for v in reversed(values) if v is not None}.values())[::-1]
 
 
-def _summed(values: Sequence[_Said | None]) -> list[_Said]:
+def _summed(values: Sequence[_Said | None], absent: int) -> list[_Said]:
     known = [v for v in values if v is not None]
     if not known:
         return []
     total = math.fsum(v.number or 0.0 for v in known)
-    first = known[0]
-    return [
-        _Said(first.origin, first.row_key, f"{total:.12g}", total, None, len(values), len(values) - len(known))
-    ]
+    first, parts = known[0], len(values) + absent
+    return [_Said(first.origin, first.row_key, f"{total:.12g}", total, None, parts, parts - len(known))]
 
 
 def _judged(

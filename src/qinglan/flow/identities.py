@@ -1,0 +1,117 @@
+"""Enterprises out of the ledgers as they are now: who said what of each, who won, and what a person decided.
+
+Decisions are events of the audit chain (``linkage.decided``): the newest about a fact of an enterprise holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from qinglan.access import Forbidden, Principal
+from qinglan.core.errors import NotFound, UnknownName, UsageError
+from qinglan.emission.linkage import LACKING, Fused, fuse, trust
+from qinglan.flow.ledgers import rights
+from qinglan.flow.ledgers.frames import frame
+from qinglan.flow.workspace import Workspace
+from qinglan.ledger.declare import load_ledger
+from qinglan.store.registry import append_event, events
+
+DECIDED = "linkage.decided"
+#: The ledger whose right to merge rows is the right to decide between ledgers.
+_OF = "air-enterprises"
+
+
+def records_of(
+    workspace: Workspace, me: Principal, year: int, *, permission: str = rights.VIEW
+) -> dict[str, pl.DataFrame]:
+    """Rows of every origin that is a ledger, as far as somebody may see them, in the form that `fuse` reads.
+
+    year : of the ledgers that are kept by years or months; others stand as they are now
+    """
+    found = {}
+    for origin, told in trust()["origins"].items():
+        if "ledger" not in told:
+            continue
+        ledger = load_ledger(told["ledger"])
+        scope = rights.scope(me, ledger, permission)
+        if scope:
+            rows = _of_year(frame(workspace, ledger).rows.filter(scope.of(ledger)), told, year)
+            found[origin] = _record(rows, told)
+    return found
+
+
+def fused(
+    workspace: Workspace, me: Principal, year: int, *, extra: Mapping[str, pl.DataFrame] | None = None
+) -> Fused:
+    """The enterprises that somebody may see, with their conflicts and the decisions that hold.
+
+    extra : frames of origins that are no ledger (``statistics``, ``electricity``), for offices that see everything
+        of their province; Forbidden for others, since such a table has no rights of its own
+    """
+    if extra and not rights.scope(me, load_ledger(_OF), rights.IMPORT):
+        raise Forbidden(rights.IMPORT, signed_in=me.signed_in)
+    records = records_of(workspace, me, year) | dict(extra or {})
+    known = set().union(*(r["uscc"].drop_nulls().to_list() for r in records.values() if "uscc" in r.columns), ())
+    return fuse(records, decisions=[d for d in decisions(workspace) if d["identity"] in known])
+
+
+def decisions(workspace: Workspace) -> list[dict[str, str]]:
+    """What people decided, oldest first: `identity, fact, origin, reason, by`."""
+    return [
+        {"identity": e["subject"], "by": e["who"], **{n: e["detail"][n] for n in ("fact", "origin", "reason")}}
+        for e in events(workspace.registry, what=DECIDED)
+    ]
+
+
+def decide(
+    workspace: Workspace, me: Principal, identity: str, fact: str, origin: str, *, reason: str, now: datetime
+) -> None:
+    """Believe an origin about a fact of an enterprise, from now on. Written into the audit chain.
+
+    Raises Forbidden (who may not merge rows of enterprises), UnknownName (fact, or an origin that is not asked
+    about it), UsageError (no reason), NotFound (no enterprise of this code among the rows in one's reach).
+    """
+    rights.need(me, load_ledger(_OF), rights.MERGE)
+    facts = trust()["facts"]
+    if fact not in facts:
+        raise UnknownName("fact", fact, tuple(facts))
+    if origin not in facts[fact]["order"]:
+        raise UnknownName("origin", origin, tuple(facts[fact]["order"]))
+    if not reason.strip():
+        raise UsageError(
+            "a decision needs a reason.", remedy="Say why this ledger is right and the others are not."
+        )
+    reach = records_of(workspace, me, now.year, permission=rights.MERGE).values()
+    if not any((r["uscc"] == identity).any() for r in reach):
+        raise NotFound(f"no enterprise {identity!r} is within your reach.", remedy="Look it up in the ledger.")
+    detail = {"fact": fact, "origin": origin, "reason": reason.strip()}
+    with workspace.registry.begin() as con:
+        append_event(con, DECIDED, identity, detail, who=me.id, at=now)
+
+
+def _of_year(rows: pl.DataFrame, told: Mapping[str, Any], year: int) -> pl.DataFrame:
+    if "year" in told:
+        column = pl.col(told["year"])
+        rows = rows.filter((column.dt.year() if rows.schema[told["year"]] == pl.Date else column) == year)
+    if "newest" in told:
+        rows = rows.sort(told["newest"], "_key", nulls_last=False).unique("uscc", keep="last", maintain_order=True)
+    return rows
+
+
+def _record(rows: pl.DataFrame, told: Mapping[str, Any]) -> pl.DataFrame:
+    made = rows.select(
+        pl.col("_key").alias("row_key"),
+        "uscc",
+        *(pl.col(column).alias(name) for name, column in told["columns"].items()),
+    )
+    if "whole" not in told:
+        return made
+    by, count = told["whole"]["by"], told["whole"]["rows"]
+    first = pl.int_range(pl.len()).over("uscc", by) == 0
+    absent = (count - pl.len().over("uscc", by)).clip(0)
+    lacking = rows.select(pl.when(first).then(absent).otherwise(0).cast(pl.Int64).alias(LACKING))
+    return made.hstack(lacking)
