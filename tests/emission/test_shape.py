@@ -1,6 +1,7 @@
 """Time, height, species and the factored field: conservation, clauses of T/CSES 144-2024, the guide of ISC3."""
 
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -243,6 +244,49 @@ def test_a_source_with_monitoring_and_a_stack_has_its_own_hours_and_layers() -> 
     assert mine["in_hour"].to_list() == [1.0] * mine.height
     plain = made(own_hours={"s0": series}, stacks={"s0": stack}, plume=False)[2]
     assert not np.allclose(plain.hour(10), field.hour(10))
+
+
+def test_stacks_come_from_activities_and_half_ones_are_left_out() -> None:
+    nothing = {"height": None, "diameter": None, "temperature": None, "velocity": None, "flow": None}
+    frame = pl.DataFrame(
+        {
+            "source_id": ["a", "a", "b", "c", "d"],
+            "stack": [
+                nothing | {"height": 60.0, "diameter": 2.0, "temperature": 120.0, "velocity": 15.0},
+                nothing | {"height": 90.0, "diameter": 2.0, "temperature": 120.0, "flow": 36_000 * np.pi},
+                nothing | {"height": 60.0},
+                nothing,
+                nothing | {"height": 60.0, "diameter": 0.0, "temperature": 120.0, "velocity": 15.0},
+            ],
+        }
+    )
+    found = height.stacks_of(frame)
+    assert list(found) == ["a"]
+    assert (found["a"].height, found["a"].temperature) == (90.0, 393.15)
+    assert found["a"].velocity == pytest.approx(10.0)
+    assert height.stacks_of(frame.drop("stack")) == {}
+
+
+@pytest.mark.data
+def test_hours_and_fine_dust_are_the_figures_that_were_published(test_data: Path) -> None:
+    """Beside MEIAT-CMAQ's files (fa9f1a9): its hours, its layers of power, its PM2.5 of four groups."""
+    folder = test_data / "temporal_profiles" / "meiat_cmaq"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}")
+    hours = pl.read_csv(folder / "temporal" / "hourly.csv")
+    book = time.time_profiles()
+    for column, name in {"power": "power", "industry": "industry", "transportation": "traffic"}.items():
+        given = hours[column].to_numpy()
+        assert book.profile(name).hours == pytest.approx(given / given.sum(), abs=1e-12)
+    layers = pl.read_csv(folder / "profile.csv")["power"].to_list()
+    assert height.sector_layers("power", (0, 20, 92, 184, 324, 522, 781, 1106)) == pytest.approx(layers)
+    made = species.splits("cb6_ae7", carbon="inventory")
+    for file, group in {"power": "power", "industry": "industry", "transportation": "mobile"}.items():
+        given = pl.read_csv(folder / "species" / f"MEIC-CB05_CB06_speciate_{file}.csv")
+        fine = dict(
+            given.filter(pl.col("pollutant") == "PM25").select("emission_species", "split_factor").iter_rows()
+        )
+        assert made.shares[group, species.FINE_REST] == pytest.approx(fine, abs=1e-3)
 
 
 def test_what_has_no_place_is_told_and_wrong_frames_are_refused() -> None:

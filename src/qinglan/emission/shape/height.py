@@ -11,13 +11,17 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from qinglan.core.errors import ContentError, UsageError
 from qinglan.emission.shape.sectors import by_sector
+from qinglan.emission.units import scale
 from qinglan.plan.content import read
 
 Vector = NDArray[np.float64]
+#: Kelvin at 0 degrees Celsius.
+ICE = 273.15
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,3 +113,32 @@ def _even(low: float, high: float, interfaces: Sequence[float]) -> Vector:
     inside = np.clip(edges, low, high)
     inside[0] = low
     return np.asarray(np.diff((inside - low) / (high - low)), dtype=np.float64)
+
+
+def stacks_of(activities: pl.DataFrame) -> dict[str, Stack]:
+    """Stacks of sources out of a frame of activities (docs/design/0012-ledgers.md).
+
+    activities : `source_id` and `stack`, a struct of `height, diameter` [m], `temperature` [degrees Celsius] and
+        `velocity` [m/s] or, in its place, `flow` [m3/h]. Sources without a whole stack are left out: their layers
+        come from the sector. Of several stacks of one source the highest counts.
+    """
+    kind = activities.schema.get("stack")
+    if not isinstance(kind, pl.Struct):
+        return {}
+    held = {each.name for each in kind.fields}
+    if not {"height", "diameter", "temperature"} <= held:
+        return {}
+    found: dict[str, Stack] = {}
+    for source, stack in activities.select("source_id", "stack").iter_rows():
+        values = {name: float("nan") if value is None else float(value) for name, value in (stack or {}).items()}
+        height, diameter = values.get("height", np.nan), values.get("diameter", np.nan)
+        speed, flow = values.get("velocity", np.nan), values.get("flow", np.nan)
+        if not np.isfinite(speed) and diameter > 0:
+            speed = scale("m3/h", "m3/s") * flow / (np.pi * diameter**2 / 4)
+        kelvin = values.get("temperature", np.nan) + ICE
+        whole = np.isfinite([height, diameter, kelvin, speed]).all() and min(diameter, kelvin, speed) > 0
+        if source is None or not whole or height < 0:
+            continue
+        if source not in found or height > found[source].height:
+            found[source] = Stack(height, diameter, kelvin, float(speed))
+    return found
