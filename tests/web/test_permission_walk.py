@@ -39,6 +39,7 @@ PARTS = {
     r"/publications": r"publication\.",
     r"/complaints": r"complaint\.",
     r"/ledgers": r"ledger\.",
+    r"/inventory": r"inventory\.",
     r"/admin/users|/admin/roles": r"admin\.users",
     r"/admin/audit": r"admin\.audit",
     r"/admin/settings": r"admin\.settings",

@@ -25,6 +25,7 @@ NAV = (
     Door("evaluation", "/evaluation", "air.view", ("/evaluation", "/compare", "/ranking")),
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
     Door("ledgers", "/ledgers", "ledger.view", ("/ledgers",)),
+    Door("inventory", "/inventory", "inventory.view", ("/inventory",)),
     Door("review", "/review", "review.view", ("/review", "/disclosure")),
     Door("publications", "/publications", "publication.view", ("/publications",)),
     Door("complaints", "/complaints", "complaint.view", ("/complaints",)),

@@ -13,6 +13,7 @@ from qinglan.web.routes import (
     data,
     disclosure,
     evaluation,
+    inventory,
     ledger_rows,
     ledgers,
     making,
@@ -56,5 +57,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     complaints.router,
     ledger_rows.router,
     ledgers.router,
+    inventory.router,
     operations.router,
 )
