@@ -151,6 +151,10 @@ def polygon_pieces(grid: Grid, u: Floats, v: Floats, ring: Ints, owner: Ints) ->
     same = ring[1:] == ring[:-1]
     edges = np.where(same, -(u[1:] + u[:-1]) / 2 * np.diff(weight), 0.0)
     total = -np.add.reduceat(np.append(edges, 0.0), starts[:-1])
+    # An edge across rows of different areas is bent a little in `weight`: where nothing is beyond, sum instead.
+    within = (low_u >= 0) & (high_u <= grid.nx) & (low_v >= 0) & (high_v <= grid.ny)
+    inside = np.bincount(shape, weights=amount, minlength=number)
+    total[within] = inside[within]
     return Pieces(shape.astype(np.int64), cell.astype(np.int64), amount, total)
 
 
@@ -163,10 +167,11 @@ def _integral(v: Floats, areas: Floats) -> Floats:
     return result
 
 
-def shares(pieces: Pieces, weight: Floats | None = None) -> tuple[Floats, Floats]:
+def shares(pieces: Pieces, weight: Floats | None = None, whole: Floats | None = None) -> tuple[Floats, Floats]:
     """Share of each piece in its shape, and of each shape beyond the grid (shapes,) [1]; together exactly one.
 
-    weight : (cells,) ground area for one unit of area in the plane, where the projection is not of equal area
+    weight : (cells,) ground area for one unit of area in the plane, where the projection is not of equal area;
+    whole : (shapes,) ground area of each shape where it is known, for those that are partly beyond
     """
     inside = np.bincount(pieces.shape, weights=pieces.amount, minlength=pieces.total.size)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -175,6 +180,9 @@ def shares(pieces: Pieces, weight: Floats | None = None) -> tuple[Floats, Floats
     outside[inside <= 0] = 1.0
     amount = pieces.amount if weight is None else pieces.amount * weight[pieces.cell]
     sums = np.bincount(pieces.shape, weights=amount, minlength=pieces.total.size)
+    if whole is not None:
+        partly = (outside > 0) & (outside < 1)
+        outside[partly] = np.clip(1 - sums[partly] / whole[partly], 0.0, 1.0)
     share: Floats = amount / sums[pieces.shape] * (1 - outside[pieces.shape])
     return share, outside
 

@@ -93,7 +93,7 @@ def _cut(source: Grid, target: Grid, cells: Any, pieces: int) -> tuple[Any, Any,
         return kept, kept, np.empty(0), outside
     number = np.repeat(np.arange(kept.size), right.size)
     found = polygon_pieces(target, u[kept].ravel(), v[kept].ravel(), number, number)
-    share, outside[kept] = shares(found, ground(target))
+    share, outside[kept] = shares(found, ground(target), source.areas().ravel()[cells[kept]])
     return cells[kept][found.shape], found.cell, share, outside
 
 
