@@ -1,5 +1,8 @@
 """One identity from many ledgers. Sources: GB 32100-2015 (check digit); synthetic truth."""
 
+import ast
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -151,3 +154,13 @@ def test_the_book_of_trust_names_what_there_is():
     units = {"outlets": ("so2_permit_t", "t/a"), "stack-data": ("so2_kg", "kg"), "coal-use": ("raw_coal", "t")}
     for ledger, (column, unit) in units.items():
         assert load_ledger(ledger).column(column).unit == unit
+
+
+def test_the_guides_example_gives_what_it_says():
+    """docs/how-to/one-identity.md: the printed conflict of 1000 kg measured and 1300 kg reckoned."""
+    page = (Path(__file__).resolve().parents[2] / "docs/how-to/one-identity.md").read_text("utf-8")
+    block = page.split("```python\n")[1].split("```")[0]
+    *code, shown, said = block.strip().splitlines()
+    space = {}
+    exec("\n".join(code), space)
+    assert eval(shown, space) == ast.literal_eval(said.removeprefix("# "))
