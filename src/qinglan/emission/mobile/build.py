@@ -24,12 +24,16 @@ class Options:
 
     altitude : m, for rows without; None takes that of content (all counties of Qinghai lie above the threshold)
     temperature, humidity : degC and %, of the year; None leaves the factors at 10 to 25 degC uncorrected
+    sulphur : mg/kg, of petrol and diesel; None takes that of content, above the highest class the highest holds
+    deterioration : `guide` for petrol vehicles by year (its last year answers for later ones), or `off`
     china6 : the guide ends at China 5: `stage5` takes its factors, marked as a default; `gap` computes none
     """
 
     altitude: float | None = None
     temperature: float | None = None
     humidity: float | None = None
+    sulphur: float | None = None
+    deterioration: Literal["guide", "off"] = "guide"
     china6: Literal["stage5", "gap"] = "stage5"
 
 
@@ -113,6 +117,7 @@ def _road(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
         "_row",
         "fuel",
         "speed",
+        "year",
         sixth=sixth,
         **{"class": pl.col("technology")},
         stage=pl.when(sixth).then(pl.lit("stage5")).otherwise("stage"),
@@ -129,9 +134,29 @@ def _road(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
         asked.join(lookup, on=["class", "fuel", "stage"])
         .join(tables.corrections(), on=["class", "fuel", "species"], how="left")
         .join(tables.speeds(), on=["fuel", "stage", "species"], how="left")
+        .join(tables.sulphurs(), on=["fuel", "stage", "species"], how="left")
+        .join(tables.deteriorations(), on=["class", "fuel", "stage", "species"], how="left")
     )
     height = pl.when("high").then(pl.col("altitude")).otherwise(1.0).fill_null(1.0)
-    met = met.with_columns(height=height, pace=_pace().fill_null(1.0), weather=_weather(options).fill_null(1.0))
+    met = met.with_columns(
+        height=height,
+        **{
+            name: factor.fill_null(1.0)
+            for name, factor in (
+                ("pace", _pace()),
+                ("weather", _weather(options)),
+                ("refined", _refined(options)),
+                ("aged", _aged(options)),
+            )
+        },
+    )
+    return _corrected(met)
+
+
+def _corrected(met: pl.DataFrame) -> pl.DataFrame:
+    """Base factors times their corrections, with what was assumed."""
+    default = tables.defaults()
+    corrected = pl.col("value") * pl.col("height") * pl.col("pace") * pl.col("weather")
     # HC of gas engines is mostly methane, so that it is no NMVOC: a gap, not a number that is far too high.
     gaseous = (pl.col("species") == "hc") & pl.col("fuel").is_in(["natural_gas", "lpg"])
     share = pl.when(pl.col("species") == "hc").then(default["hc_nmvoc"]).otherwise(1.0)
@@ -140,13 +165,16 @@ def _road(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
     return met.filter(~gaseous).select(
         "_row",
         species=pl.col("species").replace({"hc": "nmvoc"}),
-        value=pl.col("value") * pl.col("height") * pl.col("pace") * pl.col("weather") * share,
+        value=corrected * pl.col("refined") * pl.col("aged") * share,
         factor_unit="unit",
         factor_id=pl.format("road.{}.{}.{}.{}", "class", "fuel", "stage", "species"),
         method=pl.when(loose).then(pl.lit("factor_default")).otherwise(pl.lit("factor_technology")),
         equation=pl.lit("vehicle_distance"),
         note=pl.concat_str(
-            pl.format("altitude x{}, speed x{}, weather x{}", "height", "pace", "weather"),
+            pl.format(
+                "altitude x{}, speed x{}, weather x{}, sulphur x{}, deterioration x{}",
+                *("height", "pace", "weather", "refined", "aged"),
+            ),
             pl.when("assumed").then(pl.lit("altitude assumed")),
             pl.when("sixth").then(pl.lit("China 6 by China 5's factor")),
             pl.when(uncorrected).then(pl.lit("no correction of altitude for this fuel")),
@@ -161,6 +189,22 @@ def _pace() -> pl.Expr:
     taken = pl.when(pl.col("speed").is_not_null()).then(pl.col(tables.SPEEDS[0])).otherwise(None)
     for name in tables.SPEEDS[1:]:
         taken = pl.when(pl.col("speed") >= float(name.split("_")[1])).then(pl.col(name)).otherwise(taken)
+    return taken
+
+
+def _refined(options: Options) -> pl.Expr:
+    """The correction of the fuel's class of sulphur, the lowest class that holds it."""
+    held = tables.defaults()["sulphur"] if options.sulphur is None else options.sulphur
+    fitting = [name for name in tables.SULPHURS if held <= float(name.split("_")[1])]
+    return pl.col(fitting[0] if fitting else tables.SULPHURS[-1])
+
+
+def _aged(options: Options) -> pl.Expr:
+    """The correction of the row's year; the guide's last year answers for later ones, none for earlier."""
+    taken = pl.lit(1.0)
+    if options.deterioration == "guide":
+        for name in tables.YEARS:
+            taken = pl.when(pl.col("year") >= int(name.split("_")[1])).then(pl.col(name)).otherwise(taken)
     return taken
 
 

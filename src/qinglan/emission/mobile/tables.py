@@ -14,6 +14,9 @@ GUIDE = ("co", "hc", "nox", "pm2_5", "pm10")
 #: Corrections by class and fuel, and classes of mean speed [km/h].
 WEATHER = ("cold", "hot", "dry", "damp", "hot_dry", "hot_damp")
 SPEEDS = ("below_20", "from_20", "from_30", "from_40", "from_80")
+#: Corrections by sulphur of the fuel up to so many mg/kg, and of petrol vehicles by year.
+SULPHURS = ("to_10", "to_50", "to_150", "to_350", "to_500", "to_800")
+YEARS = ("in_2015", "in_2016", "in_2017", "in_2018")
 _TOLD = ("certainty", "source")
 
 
@@ -56,6 +59,19 @@ def corrections() -> pl.DataFrame:
 def speeds() -> pl.DataFrame:
     """fuel, stage, species and the corrections [1] of five classes of mean speed."""
     return _frame("vehicle_speed.csv", ("fuel", "stage", "species"), SPEEDS, _TOLD).drop(_TOLD)
+
+
+@cache
+def sulphurs() -> pl.DataFrame:
+    """fuel, stage, species and the corrections [1] by sulphur of the fuel."""
+    return _frame("vehicle_sulphur.csv", ("fuel", "stage", "species"), SULPHURS, _TOLD).drop(_TOLD)
+
+
+@cache
+def deteriorations() -> pl.DataFrame:
+    """class, fuel, stage, species and the corrections [1] of the years that the guide gives."""
+    keys = ("class", "fuel", "stage", "species")
+    return _frame("vehicle_deterioration.csv", keys, YEARS, _TOLD).drop(_TOLD)
 
 
 @cache
