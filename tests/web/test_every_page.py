@@ -22,13 +22,16 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
-from qinglan.flow import ledgers
+from qinglan.flow import accounts, complaints, ledgers, publications
 from qinglan.flow.demo import confirm_known_dust
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
+from qinglan.flow.views.data import Wanted, rejects
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.ledger.declare import load_ledger
+from qinglan.plan.pack import load_plan
 from qinglan.plan.places import load_stations
+from qinglan.store import publications as bulletins
 from qinglan.web import create_app
 from qinglan.web.access import doors
 
@@ -46,10 +49,14 @@ SAMPLES = {
 }  # fmt: skip
 MADE = {
     "/making/target/{name}": "/making/target/pm2_5-2025",
-    "/plan/tasks/{task}": "/plan/tasks/a04-{}",
+    "/admin/users/{user_id}": "/admin/users/wang",
     "/ledgers/{ledger}/import/{number}": "/ledgers/boilers/import/1",
     "/ledgers/{ledger}/aside/{number}": "/ledgers/boilers/aside/1",
 }
+#: What is no page of its own: files, and parts of a page.
+PARTS = re.compile(
+    r"\.\{(kind|form)\}$|\.png$|^/public/data/|^/(stations|places)/\{\w+\}/\{name\}$|/evidence/\{number\}$"
+)
 #: The software renderer of a headless browser says this of itself when a screenshot is taken.
 NOISE = re.compile(r"GL Driver Message|GPU stall")
 #: WCAG 2.2, 2.5.8 lets small targets stand where the same page offers another way: the points of the map and the
@@ -67,7 +74,28 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     simulate_into(workspace, date(2025, 1, 1), date(2025, 3, 31), stations=chosen)
     _keep_boilers(workspace)
     run(workspace, now=NOW, review=confirm_known_dust)
+    _keep_office(workspace)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
+
+
+def _keep_office(workspace: Workspace) -> None:
+    """A colleague, a bulletin in draft and a report of pollution: each has a page of its own."""
+    accounts.add_user(workspace.registry, "wang", "王", [Grant("province", "630000")], who="tests", now=NOW)
+    publications.draft(workspace, "monthly", "2025-03", who="wang", at=NOW)
+    form = {"category": "smoke", "place": "630100", "spot": "长江路1号", "text": "冒黑烟", "contact": ""}
+    complaints.submit(workspace, form, None, once="once", language="zh", now=NOW)
+
+
+def _made(workspace: Workspace) -> dict[str, str]:
+    """Addresses of pages of what the office made."""
+    reports, _ = complaints.listed(workspace, ("*",))
+    return MADE | {
+        "/plan/tasks/{name}": f"/plan/tasks/{load_plan(workspace.settings.plan).tasks[0].id}",
+        "/data/loads/{load_id}": f"/data/loads/{workspace.loads()[0]['id']}",
+        "/data/rejects/{number}": f"/data/rejects/{rejects(workspace, Wanted())['rows'][0]['id']}",
+        "/publications/{publication}": f"/publications/{bulletins.listed(workspace.registry)[0]['id']}",
+        "/complaints/{number}": f"/complaints/{reports[0]['number']}",
+    }
 
 
 def _keep_boilers(workspace: Workspace) -> None:
@@ -87,14 +115,16 @@ def _keep_boilers(workspace: Workspace) -> None:
 def pages(office: FastAPI) -> list[str]:
     """Addresses of all pages: every GET route whose parameters have a sample and that answers HTML."""
     client = TestClient(office, base_url="http://127.0.0.1", raise_server_exceptions=False)
-    found, faults = [], []
+    made = _made(office.state.site.workspace)
+    found, faults, unasked = [], [], []
     for route in doors(office):
         if "GET" not in route.methods or route.path.startswith(("/api/", "/sensorthings/")):
             continue
-        address = MADE.get(route.path) or re.sub(
+        address = made.get(route.path) or re.sub(
             r"\{(\w+)(?::\w+)?\}", lambda m: SAMPLES.get(m[1], "{}"), route.path
         )
         if "{" in address:
+            unasked += [] if PARTS.search(route.path) else [route.path]
             continue
         answer = client.get(address, follow_redirects=False)
         if answer.status_code >= 500:
@@ -102,6 +132,8 @@ def pages(office: FastAPI) -> list[str]:
         elif answer.status_code == 200 and answer.headers.get("content-type", "").startswith("text/html"):
             found.append(address)
     assert faults == []
+    assert unasked == [], "a page that nobody here knows how to ask: add it to SAMPLES or make it"
+    assert {made[path] for path in made} <= set(found)
     assert len(found) > 20
     return found
 
