@@ -29,6 +29,7 @@ def stationary() -> pl.Expr:
     """Whether a row of activities is for :func:`build`; vehicles, dust, farms and fires have their own modules."""
     known = categories()
     own = [name for name in known.sectors if known.class_of(name) in CLASSES or name in SECTORS]
+    own.remove("human")  # people are an area source of the residential class
     return pl.col("sector").is_in(own)
 
 
