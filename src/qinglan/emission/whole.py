@@ -12,8 +12,9 @@ from qinglan.emission.frames import Inventory, joined
 def build_all(
     activities: pl.DataFrame, cems: pl.DataFrame | None = None, *, weather: pl.DataFrame | None = None
 ) -> Inventory:
-    """Emissions and gaps of all activities: mobile sources by :mod:`mobile`, area sources by :mod:`area`, all others
-    (names that nobody knows too, which become gaps) by :func:`build.build`.
+    """Emissions and gaps of all activities: of mobile sources by :mod:`mobile`, of area sources by :mod:`area`.
+
+    All others, and names that nobody knows (they become gaps), go through :func:`build.build`.
 
     cems : as for :func:`qinglan.emission.build.build`; weather : as for :func:`qinglan.emission.area.build`.
     """
