@@ -236,7 +236,7 @@ def open_version(workspace: Workspace, id: str | None = None) -> Held:  # noqa: 
     """
     known = versions(workspace)
     if not known:
-        raise NotFound("no inventory is frozen yet.", remedy="Freeze a year with qinglan.flow.inventory.freeze.")
+        raise NotFound("no inventory is frozen yet.", remedy="Freeze a year: qinglan inventory build YEAR.")
     version = known[0] if id is None else next((v for v in known if v.id == id), None)
     if version is None:
         listed = ", ".join(v.id for v in known)
