@@ -48,7 +48,8 @@ def road(**changed: object) -> pl.DataFrame:
         "source_id": "a", "row_key": "a", "year": 2024, "sector": "road", "fuel": "diesel",
         "technology": "truck_heavy", "amount": 1e6, "unit": "km", **changed,
     }  # fmt: skip
-    terms = {k: row.pop(k, None) for k in ("stage", "altitude", "speed")}
+    names = ("stage", "altitude", "speed", "load", "distance", "power", "filter")
+    terms = {k: row.pop(k, None) for k in names}
     return pl.DataFrame([{**row, "terms": terms}])
 
 
@@ -145,7 +146,9 @@ def test_later_stages_of_diesel_trucks_emit_no_more() -> None:
 def test_china_6_is_a_named_default() -> None:
     made = build(road(stage="stage6b")).emissions
     assert set(made["method"]) == {"factor_default"}
-    assert made["note"].str.contains("China 6").all()
+    by_stage = made.filter(pl.col("species").is_in(["co", "nmvoc", "nox", "pm10", "pm2_5", "bc", "oc"]))
+    assert by_stage.height == 7
+    assert by_stage["note"].str.contains("China 6").all()
     none = build(road(stage="stage6b"), options=Options(china6="gap"))
     assert none.emissions.is_empty()
     assert none.gaps.height == len(SPECIES)
@@ -166,6 +169,104 @@ def test_what_cannot_be_computed_is_a_gap(changed: dict[str, object], reason: st
     made = build(road(**changed))
     assert made.emissions.is_empty()
     assert set(made.gaps["reason"]) == {reason} <= set(REASONS)
+
+
+def test_every_share_of_carbon_is_the_tables(test_data: Path) -> None:
+    """(b) EMEP/EEA's shares as vein digitised them: BC % of PM2.5, OM % of BC; stages that China has."""
+    path = test_data / "vehicle_ef_vein" / "bcom.csv.gz"
+    if not path.exists():
+        pytest.skip(f"no {path.name} among the real data")
+    group = {"PC": "car", "LCV": "light", "HDV": "heavy", "Motorcycle": "motorcycle"}
+    ours = {r[:3]: r[3:] for r in tables.carbon().select("group", "fuel", "stage", "bc", "om").iter_rows()}
+    wanted = {
+        (group[r["VEH"]], FUEL[r["FUEL"]], STAGE[r["STANDARD"]]): (r["BC"], r["OM"])
+        for r in pl.read_csv(path).filter(pl.col("STANDARD").is_in(list(STAGE))).iter_rows(named=True)
+    }
+    assert ours == wanted
+
+
+def test_every_factor_of_evaporation_is_the_tables(test_data: Path) -> None:
+    """(b) 11.6 g/h driving and 0.5 g/day parked for every class and stage of petrol vehicles (vein 1.5.0)."""
+    path = test_data / "vehicle_ef_vein" / "ef_china.csv.gz"
+    if not path.exists():
+        pytest.skip(f"no {path.name} among the real data")
+    rows = pl.read_csv(path).filter((pl.col("FUEL") == "G") & pl.col("POLLUTANT").str.starts_with("Evap"))
+    held = tables.evaporation().row(0, named=True)
+    assert rows.height > 400
+    for name, value in rows.select("POLLUTANT", "EF").iter_rows():
+        assert held[name.removeprefix("Evaporative_")] == value
+
+
+def test_petrol_evaporates() -> None:
+    """(a) MEP 2014 No. 92, E = P (EF1 VKT / v + EF2 d): 1,000 cars x 15,000 km at 30 km/h.
+
+    Driving 1000 x 11.6 x 500 h = 5.8 t; parked 1000 x 0.5 x 365 = 0.1825 t.
+    """
+    cars = {"technology": "passenger_small", "fuel": "gasoline", "stage": "stage5", "amount": 1.5e7}
+    row = road(**cars, speed=30.0, distance=15_000.0)
+    assert of(row, "nmvoc") - of(row, "nmvoc", vapour="off") == pytest.approx(5.8 + 0.1825)
+    silent = build(road(**cars)).emissions.filter(pl.col("species") == "nmvoc")["note"].item()
+    assert "speed of it assumed" in silent
+    assert "without that of parking" in silent
+    assert of(road(stage="stage5"), "nmvoc") == of(road(stage="stage5"), "nmvoc", vapour="off")  # diesel does not
+
+
+def test_load_of_diesel_vehicles() -> None:
+    """(a) 2014 No. 92: NOx x 0.83 empty, x 1 at 50 %, x 1.43 full; a line between; petrol not."""
+    plain = of(road(stage="stage5"), "nox")
+    for load, factor in ((0.0, 0.83), (50.0, 1.0), (87.5, (1.21 + 1.43) / 2), (100.0, 1.43), (140.0, 1.43)):
+        assert of(road(stage="stage5", load=load), "nox") == pytest.approx(plain * factor)
+    assert of(road(stage="stage5", load=100.0), "nox", load="off") == pytest.approx(plain)
+    car = {"technology": "passenger_small", "fuel": "gasoline", "stage": "stage5"}
+    assert of(road(**car, load=100.0), "nox") == pytest.approx(of(road(**car), "nox"))
+
+
+def test_species_by_fuel_by_hand() -> None:
+    """(a) 1e6 km x 240 g/km = 240 t of diesel: SO2 2 x 10 mg/kg; CO2 74,100 kg/TJ x 43.0 TJ/Gg (IPCC 2006)."""
+    truck = road(stage="stage5")
+    assert of(truck, "so2") == pytest.approx(240 * 2 * 10e-6)
+    assert of(truck, "so2", sulphur=350.0) == pytest.approx(240 * 2 * 350e-6)
+    assert of(truck, "co2") == pytest.approx(240 * 74.1 * 43.0 / 1e3)
+    assert of(truck, "ch4") == pytest.approx(240 * 3.9e-6 * 43.0)
+    assert of(truck, "nh3") == pytest.approx(240 * 0.013e-3)
+    assert of(truck, "bc") == pytest.approx(of(truck, "pm2_5") * 0.15)
+    assert of(truck, "oc") == pytest.approx(of(truck, "pm2_5") * 0.15 * 3.0 / 1.4)
+
+
+def test_carbon_is_never_more_than_the_particles() -> None:
+    """(c) BC + OM <= PM2.5 for every class, fuel and stage of the tables; CO2 rows equal their own source text."""
+    base = tables.base().select("class", "fuel", "stage").unique()
+    rows = pl.concat([road(technology=c, fuel=f, stage=s, row_key=f"{c}{f}{s}") for c, f, s in base.iter_rows()])
+    wide = build(rows).emissions.pivot("species", index="row_key", values="emission_t").drop_nulls(["bc", "oc"])
+    assert wide.height > 60
+    assert (wide["bc"] + wide["oc"] * tables.defaults()["om_oc"] <= wide["pm2_5"] * (1 + 1e-12)).all()
+    for name in ("co2", "ch4"):
+        assert wide[name].null_count() == 0
+
+
+def test_a_machine_is_held_at_the_limit_of_its_stage() -> None:
+    """(a) GB 20891: 200 kW of stage II may emit 6.0 g/kWh of NOx, of stage IV 2.0; stage 0 has the mean 7.87."""
+    work = {"sector": "machinery", "technology": "loader", "amount": 1e3, "unit": "kWh", "power": 200.0}
+    mean = of(road(**work), "nox")
+    assert mean == pytest.approx(32.79 * 0.24 * 1e-3)
+    for stage, wanted in (("stage_0", mean), ("stage_1", mean), ("stage_2", 6.0e-3), ("stage_4", 2.0e-3)):
+        assert of(road(**work, stage=stage), "nox") == pytest.approx(wanted)
+        assert of(road(**work, stage=stage), "nox", machines="mean") == pytest.approx(mean)
+    # By fuel, the limit goes through the fuel of an hour's work: 10 t / 0.24 kg/kWh x 2.0 g/kWh.
+    fuel = {**work, "amount": 10.0, "unit": "t", "stage": "stage_4"}
+    assert of(road(**fuel), "nox") == pytest.approx(10e3 / 0.24 * 2.0e-6)
+    # Power at a bound belongs to the band above it; without power there is no band.
+    assert of(road(**{**work, "power": 130.0}, stage="stage_4"), "nox") == pytest.approx(2.0e-3)
+    assert of(road(**{**work, "power": 129.9}, stage="stage_4"), "nox") == pytest.approx(3.3e-3)
+    assert of(road(**{**work, "power": None}, stage="stage_4"), "nox") == pytest.approx(mean)
+
+
+def test_a_filter_keeps_particles_only() -> None:
+    work = {"sector": "machinery", "technology": "loader", "amount": 1e3, "unit": "kWh"}
+    kept = 1 - tables.defaults()["filter_removal"]
+    for species, share in (("pm2_5", kept), ("pm10", kept), ("nox", 1.0)):
+        ratio = of(road(**work, filter="true"), species) / of(road(**work, filter="false"), species)
+        assert ratio == pytest.approx(share)
 
 
 def test_gas_engines_hc_is_no_nmvoc() -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import polars as pl
 
 from qinglan.emission.categories import SPECIES, categories
 from qinglan.emission.factors import sigmas
 from qinglan.emission.frames import EMISSIONS, GAPS, Inventory, as_activities
-from qinglan.emission.mobile import tables
+from qinglan.emission.mobile import fuelled, tables
 from qinglan.emission.units import UnitMismatch, emitted, scale
 
 SECTORS = ("road", "machinery", "farm_machinery", "railway", "aviation")
 _KEPT = ("source_id", "ledger", "row_key", "activity", "place", "year", "sector", "fuel", "technology")
+_NUMBERS = ("altitude", "speed", "load", "distance", "power")
 _FIRST_YEAR, _LAST_YEAR = 1990, 2100
 
 
@@ -27,6 +29,9 @@ class Options:
     sulphur : mg/kg, of petrol and diesel; None takes that of content, above the highest class the highest holds
     deterioration : `guide` for petrol vehicles by year (its last year answers for later ones), or `off`
     china6 : the guide ends at China 5: `stage5` takes its factors, marked as a default; `gap` computes none
+    load : `interpolated` between the steps of the guide for diesel vehicles whose row gives it, or `off`
+    vapour : `guide` adds what evaporates to the NMVOC of petrol vehicles, or `off`
+    machines : `capped` holds the mean factor at the limit of the engine's stage and power, or `mean`
     """
 
     altitude: float | None = None
@@ -35,6 +40,9 @@ class Options:
     sulphur: float | None = None
     deterioration: Literal["guide", "off"] = "guide"
     china6: Literal["stage5", "gap"] = "stage5"
+    load: Literal["interpolated", "off"] = "interpolated"
+    vapour: Literal["guide", "off"] = "guide"
+    machines: Literal["capped", "mean"] = "capped"
 
 
 def sectors() -> pl.Expr:
@@ -46,14 +54,15 @@ def build(activities: pl.DataFrame, *, options: Options | None = None) -> Invent
     """Emissions of mobile activities (2014 No. 92 for vehicles; docs/explanation/inventory-mobile.md).
 
     activities : frame of activities; amounts in km driven by all vehicles, t of fuel, kWh of work or 次 of cycles;
-    terms `stage`, `altitude` [m] and `speed` [km/h]. Every row stands in `emissions` or `gaps`,
+    terms `stage`, `altitude` [m], `speed` [km/h], `load` [%], `distance` [km a vehicle and year], `power` [kW] and
+    `filter`. Every row stands in `emissions` or `gaps`,
     species by species. Raises LayoutError when a needed column is missing.
     """
     chosen = options or Options()
-    rows = as_activities(activities, ("altitude", "speed"), ("stage",))
+    rows = as_activities(activities, _NUMBERS, ("stage", "filter"))
     faulty = _faults(rows)
     sound = rows.join(faulty, on="_row", how="anti")
-    found = pl.concat([_road(sound.filter(pl.col("sector") == "road"), chosen), _others(sound)])
+    found = pl.concat([_road(sound.filter(pl.col("sector") == "road"), chosen), _others(sound, chosen)])
     emitted_, mismatched = _tonnes(found, sound)
     missing = (
         sound.join(pl.DataFrame({"species": SPECIES}), how="cross")
@@ -84,6 +93,10 @@ def _faults(rows: pl.DataFrame) -> pl.DataFrame:
     stageless = (pl.col("sector") == "road") & pl.col("stage").is_null()
     spelled = pl.col("speed").is_null() | (pl.col("speed").is_finite() & (pl.col("speed") > 0))
     high = pl.col("altitude").is_null() | pl.col("altitude").is_finite()
+    borne = pl.all_horizontal(
+        pl.col(name).is_null() | (pl.col(name).is_finite() & (pl.col(name) >= 0))
+        for name in ("load", "distance", "power")
+    )
     reason = (
         pl.when(strange)
         .then(pl.lit("unknown_category"))
@@ -91,7 +104,7 @@ def _faults(rows: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("no_amount"))
         .when(~dated)
         .then(pl.lit("no_year"))
-        .when(~(spelled & high))
+        .when(~(spelled & high & borne))
         .then(pl.lit("bad_term"))
         .when(stageless)
         .then(pl.lit("missing_term"))
@@ -118,6 +131,7 @@ def _road(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
         "fuel",
         "speed",
         "year",
+        load=pl.col("load") if options.load == "interpolated" else pl.lit(None, dtype=pl.Float64),
         sixth=sixth,
         **{"class": pl.col("technology")},
         stage=pl.when(sixth).then(pl.lit("stage5")).otherwise("stage"),
@@ -137,6 +151,7 @@ def _road(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
         .join(tables.sulphurs(), on=["fuel", "stage", "species"], how="left")
         .join(tables.deteriorations(), on=["class", "fuel", "stage", "species"], how="left")
     )
+    met = _loaded(met)
     height = pl.when("high").then(pl.col("altitude")).otherwise(1.0).fill_null(1.0)
     met = met.with_columns(
         height=height,
@@ -150,7 +165,28 @@ def _road(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
             )
         },
     )
-    return _corrected(met)
+    exhaust = _corrected(met)
+    if options.vapour == "guide":
+        exhaust = fuelled.with_vapour(rows, exhaust)
+    held = default["sulphur"] if options.sulphur is None else options.sulphur
+    return pl.concat([exhaust, fuelled.by_fuel(rows, exhaust, held)])
+
+
+def _loaded(met: pl.DataFrame) -> pl.DataFrame:
+    """`met` with `laden`, the correction [1] of the row's load, 1 where the guide has none or the row none."""
+    keys = ["fuel", "species", "load"]
+    known = met.drop_nulls("load").select(keys).unique()
+    # The guide has steps; between them a straight line, beyond the last the last (np.interp).
+    steps = {
+        key: (part["load"].to_numpy(), part["value"].to_numpy())
+        for key, part in tables.loads().partition_by("fuel", "species", as_dict=True).items()
+    }
+    laden = [
+        float(np.interp(load, *steps[fuel, species])) if (fuel, species) in steps else 1.0
+        for fuel, species, load in known.iter_rows()
+    ]
+    found = known.with_columns(laden=pl.Series(laden, dtype=pl.Float64))
+    return met.join(found, on=keys, how="left").with_columns(pl.col("laden").fill_null(1.0))
 
 
 def _corrected(met: pl.DataFrame) -> pl.DataFrame:
@@ -165,15 +201,15 @@ def _corrected(met: pl.DataFrame) -> pl.DataFrame:
     return met.filter(~gaseous).select(
         "_row",
         species=pl.col("species").replace({"hc": "nmvoc"}),
-        value=corrected * pl.col("refined") * pl.col("aged") * share,
+        value=corrected * pl.col("refined") * pl.col("aged") * pl.col("laden") * share,
         factor_unit="unit",
         factor_id=pl.format("road.{}.{}.{}.{}", "class", "fuel", "stage", "species"),
         method=pl.when(loose).then(pl.lit("factor_default")).otherwise(pl.lit("factor_technology")),
         equation=pl.lit("vehicle_distance"),
         note=pl.concat_str(
             pl.format(
-                "altitude x{}, speed x{}, weather x{}, sulphur x{}, deterioration x{}",
-                *("height", "pace", "weather", "refined", "aged"),
+                "altitude x{}, speed x{}, weather x{}, sulphur x{}, deterioration x{}, load x{}",
+                *("height", "pace", "weather", "refined", "aged", pl.col("laden").round(4)),
             ),
             pl.when("assumed").then(pl.lit("altitude assumed")),
             pl.when("sixth").then(pl.lit("China 6 by China 5's factor")),
@@ -221,25 +257,62 @@ def _weather(options: Options) -> pl.Expr:
     return by_warmth * pl.col(f"hot_{damp}" if hot else damp)
 
 
-def _others(rows: pl.DataFrame) -> pl.DataFrame:
-    """Factors of machines, locomotives and aircraft, by row and species: one for each fuel, not told by stage."""
-    met = rows.select("_row", "sector", "fuel", amount_unit="unit").join(tables.others(), on=["sector", "fuel"])
+def _others(rows: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """Factors of machines, locomotives and aircraft, by row and species; engines' stages as `options` say."""
+    met = rows.select("_row", "sector", "fuel", "stage", "power", "filter", amount_unit="unit").join(
+        tables.others(), on=["sector", "fuel"]
+    )
+    default = tables.defaults()
     work = pl.col("amount_unit") == "kWh"
-    by_work = scale(f"({tables.default_units()['fuel_by_work']}) * (g/kg)", "g/kWh")
+    # Grams by kilogram of fuel -> by kilowatt-hour: with the fuel that an hour's work takes.
+    by_work = default["fuel_by_work"] * scale(f"({tables.default_units()['fuel_by_work']}) * (g/kg)", "g/kWh")
+    limit = pl.col("limit") / by_work
+    met = _limited(met, options).with_columns(
+        held=pl.min_horizontal("value", limit),
+        capped=(limit < pl.col("value")).fill_null(False),
+        kept=pl.when(_filtered()).then(1.0 - default["filter_removal"]).otherwise(1.0),
+    )
+    value = pl.col("held") * pl.col("kept")
     return met.select(
         "_row",
         "species",
-        value=pl.when(work).then(pl.col("value") * tables.defaults()["fuel_by_work"] * by_work).otherwise("value"),
+        value=pl.when(work).then(value * by_work).otherwise(value),
         factor_unit=pl.when(work).then(pl.lit("g/kWh")).otherwise("unit"),
-        factor_id=pl.format("{}.{}.{}", "sector", "fuel", "species"),
+        factor_id=pl.concat_str(
+            pl.format("{}.{}.{}", "sector", "fuel", "species"),
+            pl.when("capped").then(pl.format("{}", "stage")),
+            separator=".",
+            ignore_nulls=True,
+        ),
         method=pl.lit("factor_default"),
         equation=pl.when(work).then(pl.lit("work")).otherwise(pl.lit("amount_factor")),
-        note=pl.format(
-            "certainty {}{}",
-            "certainty",
-            pl.when(work).then(pl.lit("; fuel by work assumed")).otherwise(pl.lit("")),
+        note=pl.concat_str(
+            pl.format("certainty {}", "certainty"),
+            pl.when(work).then(pl.lit("fuel by work assumed")),
+            pl.when("capped").then(pl.format("at the limit of {}: {} g/kWh", "stage", "limit")),
+            pl.when(pl.col("kept") < 1).then(pl.lit("particulate filter")),
+            separator="; ",
+            ignore_nulls=True,
         ),
     )
+
+
+def _filtered() -> pl.Expr:
+    """Whether a particulate filter acts on the row's species."""
+    return (pl.col("filter") == "true").fill_null(False) & pl.col("species").is_in(["pm10", "pm2_5"])
+
+
+def _limited(met: pl.DataFrame, options: Options) -> pl.DataFrame:
+    """`met` with `limit` [g/kWh], of diesel engines whose stage and power are known; null elsewhere."""
+    if options.machines == "mean":
+        return met.with_columns(limit=pl.lit(None, dtype=pl.Float64))
+    engines = met.filter(pl.col("sector").is_in(["machinery", "farm_machinery"]) & (pl.col("fuel") == "diesel"))
+    found = (
+        engines.select("_row", "species", "stage", "power")
+        .join(tables.machine_limits(), on=["stage", "species"])
+        .filter((pl.col("power") >= pl.col("from_power")) & (pl.col("power") < pl.col("below_power")))
+    )
+    return met.join(found.select("_row", "species", "limit"), on=["_row", "species"], how="left")
 
 
 def _tonnes(found: pl.DataFrame, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:

@@ -84,6 +84,57 @@ def others() -> pl.DataFrame:
 
 
 @cache
+def fuel_use() -> pl.DataFrame:
+    """class, fuel, group, value: fuel used by distance [g/km], and the group of classes that shares shares."""
+    texts = ("group", "unit", *_TOLD)
+    return _frame("vehicle_fuel.csv", ("class", "fuel"), ("value",), texts).drop("unit", *_TOLD)
+
+
+@cache
+def by_fuel() -> pl.DataFrame:
+    """group, fuel, species, value, unit: factors of vehicles by fuel used [g/kg]."""
+    return _frame("vehicle_by_fuel.csv", ("group", "fuel", "species"), ("value",), ("unit", *_TOLD)).drop(_TOLD)
+
+
+@cache
+def carbon() -> pl.DataFrame:
+    """group, fuel, stage, bc [% of exhaust PM2.5], om [% of BC]."""
+    keys = ("group", "fuel", "stage")
+    return _frame("vehicle_carbon.csv", keys, ("bc", "om"), ("unit", *_TOLD)).drop("unit", *_TOLD)
+
+
+@cache
+def evaporation() -> pl.DataFrame:
+    """fuel, driving [g/h], parking [g/day]: petrol that evaporates of a vehicle."""
+    long = _frame("vehicle_evaporation.csv", ("fuel", "kind"), ("value",), ("unit", *_TOLD))
+    return long.pivot("kind", index="fuel", values="value")
+
+
+@cache
+def loads() -> pl.DataFrame:
+    """fuel, load [%], species and the correction [1] at that load."""
+    wide = _frame("vehicle_load.csv", ("fuel", "load"), GUIDE, _TOLD)
+    long = wide.unpivot(GUIDE, index=("fuel", "load"), variable_name="species")
+    return long.with_columns(pl.col("load").cast(pl.Float64)).sort("fuel", "species", "load")
+
+
+@cache
+def machine_limits() -> pl.DataFrame:
+    """stage, from_power, below_power [kW], species, limit [g/kWh]: what a stage lets an engine emit at most."""
+    texts = ("unit", *_TOLD)
+    wide = _frame("machine_limits.csv", ("stage", "from_power", "below_power"), ("hc", "nox", "pm"), texts)
+    bounds = wide.with_columns(
+        pl.col("from_power").cast(pl.Float64),
+        pl.col("below_power").cast(pl.Float64, strict=False).fill_null(float("inf")),
+    )
+    named = bounds.with_columns(nmvoc="hc", pm10="pm", pm2_5="pm")
+    keys = ("stage", "from_power", "below_power")
+    return named.unpivot(
+        ("nmvoc", "nox", "pm10", "pm2_5"), index=keys, variable_name="species", value_name="limit"
+    )
+
+
+@cache
 def defaults() -> dict[str, float]:
     """Values that a row may lack, and bounds of the guide, by name.
 
