@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
-from qinglan.core.errors import ContentError, LayoutError, UnknownName, UsageError
+from qinglan.core.errors import LayoutError, UnknownName, UsageError
 from qinglan.emission.categories import SPECIES
 from qinglan.emission.shape import height, species, time
 from qinglan.emission.shape.factored import Factored, Shape, factored
@@ -156,14 +156,39 @@ def test_profiles_of_speciate_form_replace_the_content() -> None:
             "WEIGHT_PERCENT": [40.0, 30.0, 60.0, 40.5],
         }
     )
-    profiles = species.speciate(given)
+    profiles, aside = species.speciate(given)
+    assert aside.is_empty()
     assert profiles["2"]["TOL"] == pytest.approx(60 / 100.5)
     made = species.splits("cb6_ae7", profiles={("solvent", "nmvoc"): profiles["1"]})
     assert made.shares["solvent", "nmvoc"] == pytest.approx({"TOL": 0.4, "PAR": 0.3, "UNR": 0.3})
-    with pytest.raises(ContentError, match="160"):
-        species.speciate(given.with_columns(WEIGHT_PERCENT=pl.lit(80.0)))
+    heavy = pl.when(PROFILE_CODE="1").then(80.0).otherwise("WEIGHT_PERCENT")
+    profiles, aside = species.speciate(given.with_columns(WEIGHT_PERCENT=heavy))
+    assert list(profiles) == ["2"]
+    assert aside.select("profile_code", "total").rows() == [("1", 160.0)]
     with pytest.raises(LayoutError, match="species_name"):
         species.speciate(given.drop("SPECIES_NAME"))
+
+
+def test_the_profiles_of_speciate_5_4_are_read_whole(test_data: Path) -> None:
+    """(b) EPA SPECIATE 5.4, 3,733 PM2.5 profiles in AE6 species: what is read is the file's share of its sum."""
+    path = test_data / "speciation" / "speciate54_pm25_ae6_profiles_wide.csv.gz"
+    if not path.exists():
+        pytest.skip(f"no {path.name} among the real data")
+    wide = pl.read_csv(path, schema_overrides={"speciate_pm25_profile": pl.String})
+    kinds = [name for name in wide.columns if name.startswith("P") and name.isupper() and name != "PROFILE_TYPE"]
+    long = wide.unpivot(kinds, index="speciate_pm25_profile", variable_name="SPECIES_NAME").select(
+        "SPECIES_NAME", PROFILE_CODE="speciate_pm25_profile", WEIGHT_PERCENT=pl.col("value") * 100
+    )
+    read, aside = species.speciate(long)
+    assert len(read) > 3_000
+    assert {*read, *aside["profile_code"]} == set(wide["speciate_pm25_profile"])
+    sums = dict(zip(wide["speciate_pm25_profile"], wide.select(pl.sum_horizontal(kinds)).to_series(), strict=True))
+    lows = dict(zip(wide["speciate_pm25_profile"], wide.select(pl.min_horizontal(kinds)).to_series(), strict=True))
+    assert {code for code in sums if sums[code] > 1.01 or lows[code] < 0} == set(aside["profile_code"])
+    paved = wide.filter(pl.col("speciate_pm25_profile") == "0000010").row(0, named=True)
+    assert read["0000010"]["PSI"] == pytest.approx(paved["PSI"] / max(1.0, sum(paved[k] for k in kinds)))
+    made = species.splits("cb6_ae7", profiles={("dust", "pm2_5"): read["0000010"]})
+    assert sum(made.shares["dust", "pm2_5"].values()) == pytest.approx(1.0)
 
 
 def test_particulate_matter_is_parted_without_overlap() -> None:

@@ -177,33 +177,40 @@ def parted(emissions: pl.DataFrame, carbon: str = "profile") -> tuple[pl.DataFra
     return pl.concat(parts), pl.concat(faults)
 
 
-def speciate(frame: pl.DataFrame) -> dict[str, Shares]:
-    """Profiles of SPECIATE form -> shares of mass by profile code.
+def speciate(frame: pl.DataFrame) -> tuple[dict[str, Shares], pl.DataFrame]:
+    """Profiles of SPECIATE form -> shares of mass by profile code, and the profiles kept aside.
 
     frame : one row for each profile and species with `PROFILE_CODE`, `SPECIES_NAME` (a species of the mechanism)
-        and `WEIGHT_PERCENT` [%], in any case of the letters. Raises LayoutError when a column is missing, and
-        ContentError when a profile is negative or above 101 %; one between 100 and 101 % is brought to 1.
+        and `WEIGHT_PERCENT` [%], in any case of the letters. Raises LayoutError when a column is missing.
+
+    A profile above 101 % or with a species below 0 is kept aside: `profile_code`, `total` [%], `lowest` [%],
+    `species` (of the lowest) and `remedy`. One between 100 and 101 % is brought to 1.
     """
     wanted = ("profile_code", "species_name", "weight_percent")
     named = frame.rename({name: name.lower() for name in frame.columns})
     missing = [name for name in wanted if name not in named.columns]
     if missing:
         raise LayoutError(f"profiles have no column {', '.join(missing)}.", remedy=f"Needed: {', '.join(wanted)}.")
-    made: dict[str, Shares] = {}
-    problems = []
     summed = named.group_by("profile_code", "species_name", maintain_order=True).agg(
         pl.col("weight_percent").cast(pl.Float64).sum()
     )
-    for (code,), rows in summed.group_by("profile_code", maintain_order=True):
-        values = dict(zip(rows["species_name"].to_list(), (rows["weight_percent"] / 100).to_list(), strict=True))
-        total = sum(values.values())
-        if min(values.values()) < 0 or total > 1.01:
-            problems.append(f"{code}: sums to {100 * total:g} %; wanted at most 100 %, none below 0.")
-        scale = max(total, 1.0)
-        made[str(code)] = {name: share / scale for name, share in values.items()}
-    if problems:
-        raise ContentError("profiles of SPECIATE form", problems)
-    return made
+    weight = pl.col("weight_percent")
+    judged = summed.group_by("profile_code", maintain_order=True).agg(
+        total=weight.sum(), lowest=weight.min(), species=pl.col("species_name").get(weight.arg_min())
+    )
+    faulty = (pl.col("total") > 101) | (pl.col("lowest") < 0)
+    aside = judged.filter(faulty).with_columns(
+        remedy=pl.when(pl.col("lowest") < 0)
+        .then(pl.format("{} is {} %: weigh what it was subtracted from again", "species", "lowest"))
+        .otherwise(pl.lit("a profile sums to at most 100 %: leave out species that are parts of others"))
+    )
+    good = summed.join(judged.filter(~faulty), on="profile_code", maintain_order="left")
+    shares = good.with_columns(share=weight / pl.max_horizontal("total", pl.lit(100.0)))
+    made: dict[str, Shares] = {
+        str(code): dict(rows.select("species_name", "share").iter_rows())
+        for (code,), rows in shares.partition_by("profile_code", as_dict=True, maintain_order=True).items()
+    }
+    return made, aside
 
 
 @cache
