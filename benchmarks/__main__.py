@@ -15,7 +15,10 @@ from benchmarks.racing import Bench
 RACES = {
     **{name: name for name in ("national_year", "tenfold", "qc", "aqi_small")},
     "statistics": "mydata",
-    **{name: name for name in ("ingest", "ledgers", "regridding", "hourly_field", "spark", "api", "pages")},
+    **{
+        name: name
+        for name in ("ingest", "ledgers", "regridding", "hourly_field", "emergency_list", "spark", "api", "pages")
+    },
 }
 
 

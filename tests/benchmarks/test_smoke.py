@@ -48,7 +48,7 @@ def test_national_year(bench: Bench) -> None:
     assert {"station_days", "hourly_aqi", "evaluation", "ranking"} <= set(ours["stages"])
 
 
-@pytest.mark.parametrize("name", ["aqi_small", "hourly_field", "ingest", "qc"])
+@pytest.mark.parametrize("name", ["aqi_small", "hourly_field", "ingest", "qc", "emergency_list"])
 def test_contestants_agree(bench: Bench, name: str) -> None:
     assert len(race(bench, name)) >= 2
 
