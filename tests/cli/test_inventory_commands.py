@@ -94,3 +94,15 @@ def test_people_read_it_in_their_language(qinglan: Any, tmp_path: Path, language
         "--home", home, "--lang", language, "inventory", "explain", "boilers", "QH630105-0001", "so2"
     ).out
     assert "T/CSES 144-2024" in said
+
+
+def test_cells_are_listed_and_an_hour_is_traced_to_rows(say: Any) -> None:
+    year = BOILERS.good[0]["year"]
+    made = say("inventory", "build", year, "--reason", "年度").json
+    cells = say("inventory", "field", "nox", "--step", 36, "--limit", 0).json
+    assert sum(cell["tonnes"] for cell in cells) == pytest.approx(made["totals"]["nox"], rel=1e-9)
+    at = (cells[0]["lon"], cells[0]["lat"], f"{year}-01-15", 8)
+    told = say("inventory", "trace", *at, "nox", "--step", 36).json
+    assert {row["row_key"] for row in told["rows"]} == {"QH630105-0001", "QH630105-0002"}
+    assert told["tonnes"] == pytest.approx(sum(row["tonnes"] for row in told["rows"]))
+    assert say("inventory", "field", "radon").code != 0

@@ -12,6 +12,7 @@ import pytest
 from qinglan.core.errors import NotFound, StoreError, UnknownName, UsageError
 from qinglan.flow import inventory, ledgers
 from qinglan.flow.backup import backup, restore
+from qinglan.flow.inventory import fields
 from qinglan.flow.inventory.freezing import FOLDER
 from qinglan.flow.workspace import Settings, Workspace, init, open_workspace
 from qinglan.ledger.declare import load_ledger
@@ -166,3 +167,41 @@ def test_a_damaged_file_is_refused(office: Workspace) -> None:
     (path.parent / "version.json").write_text("{")
     with pytest.raises(StoreError, match=r"version\.json cannot be read"):
         inventory.versions(office)
+
+
+def test_a_cells_hour_is_the_rows_that_stand_in_it(office: Workspace) -> None:
+    """Conservation: cells sum to the totals to 1e-12, rows to the cell's hour; each leads to its factor."""
+    year = frozen(office).year
+    held = inventory.open_version(office)
+    field = fields.field_of(held, 36)
+    for species, total in held.version.totals.items():
+        assert fields.cells(field, species)["tonnes"].sum() == pytest.approx(total, rel=1e-12)
+    first = BOILERS.good[0]
+    cell = fields.cell_at(field, first["lon"], first["lat"])
+    hour = fields.hour_of(year, date(year, 1, 15), 8)
+    rows = fields.trace_cell(held, field, *cell, hour, "nox")
+    assert set(rows["row_key"]) == {"QH630105-0001", "QH630105-0002"}
+    at = fields.cells(field, "nox", hour).filter(iy=cell[0], ix=cell[1])["tonnes"].item()
+    assert rows["tonnes"].sum() == pytest.approx(at, rel=1e-12)
+    for row in rows.iter_rows(named=True):
+        told = inventory.explain(held, "boilers", row["row_key"], None, "nox")
+        assert (row["factor_id"], row["year_t"]) == (
+            told["emission"]["factor_id"],
+            told["emission"]["emission_t"],
+        )
+        assert row["working"] == told["steps"][-1].value
+
+
+def test_a_field_refuses_what_there_is_not(office: Workspace) -> None:
+    held = inventory.open_version(office, frozen(office).id)
+    with pytest.raises(UnknownName, match="size of cell"):
+        fields.field_of(held, 7)
+    field = fields.field_of(held, 36)
+    with pytest.raises(UnknownName, match="species"):
+        fields.cells(field, "radon")
+    with pytest.raises(NotFound, match="no cell"):
+        fields.cell_at(field, 0.0, 0.0)
+    with pytest.raises(UsageError, match="not in the inventory's year"):
+        fields.hour_of(2025, date(2024, 12, 31), 1)
+    with pytest.raises(UsageError, match="25 is no hour"):
+        fields.hour_of(2025, date(2025, 1, 1), 25)

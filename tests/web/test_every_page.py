@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
-from qinglan.flow import accounts, complaints, ledgers, publications
+from qinglan.flow import accounts, complaints, inventory, ledgers, publications
 from qinglan.flow.demo import confirm_known_dust
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
@@ -52,10 +52,11 @@ MADE = {
     "/admin/users/{user_id}": "/admin/users/wang",
     "/ledgers/{ledger}/import/{number}": "/ledgers/boilers/import/1",
     "/ledgers/{ledger}/aside/{number}": "/ledgers/boilers/aside/1",
+    "/inventory/map/{iy}/{ix}": "/inventory/map/64/123",
 }
 #: What is no page of its own: files, and parts of a page.
 PARTS = re.compile(
-    r"\.\{(kind|form)\}$|\.png$|^/public/data/|^/(stations|places)/\{\w+\}/\{name\}$|/evidence/\{number\}$"
+    r"\.\{(kind|form)\}$|\.png$|^/public/data/|^/(stations|places)/\{\w+\}/\{name\}$|/evidence/\{number\}$|/hours\.json$"
 )
 #: The software renderer of a headless browser says this of itself when a screenshot is taken.
 NOISE = re.compile(r"GL Driver Message|GPU stall")
@@ -84,6 +85,8 @@ def _keep_office(workspace: Workspace) -> None:
     publications.draft(workspace, "monthly", "2025-03", who="wang", at=NOW)
     form = {"category": "smoke", "place": "630100", "spot": "长江路1号", "text": "冒黑烟", "contact": ""}
     complaints.submit(workspace, form, None, once="once", language="zh", now=NOW)
+    year = int(load_ledger("boilers").good[0]["year"])
+    inventory.freeze(workspace, year, by="wang", reason="年度清单", now=NOW)
 
 
 def _made(workspace: Workspace) -> dict[str, str]:

@@ -1,6 +1,6 @@
 """Pages of the inventory: totals, rows, the working of a row, gaps; who sees what.
 
-Sources: docs/design/0012-ledgers.md (every number leads to its row; missing is never zero), emission.build itself
+Sources: docs/design/0012-ledgers.md (every number leads to its row; missing is never zero), emission.whole itself
 over the same rows, content/access/permissions.yaml.
 """
 
@@ -17,8 +17,9 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
-from qinglan.emission.build import build, stationary
-from qinglan.flow import ledgers
+from qinglan.emission.whole import build_all
+from qinglan.flow import inventory, ledgers
+from qinglan.flow.inventory import fields
 from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.views import inventory as views
 from qinglan.flow.workspace import Workspace, init
@@ -63,10 +64,10 @@ def pages(space: Workspace) -> TestClient:
 
 
 def test_the_pages_sum_to_what_the_rows_emit(space: Workspace, pages: TestClient) -> None:
-    """By species and by sector the same tonnes as emission.build over the same rows, to 1e-9."""
+    """By species and by sector the same tonnes as emission.whole over the same rows, to 1e-9."""
     ledger = load_ledger("boilers")
     found = activities(ledger, frame(space, "boilers").rows, TODAY)
-    truth = build(found.filter(stationary())).emissions
+    truth = build_all(found).emissions
     assert truth.height > 4
     told = views.overview(views.seen(space, PEOPLE["province"], TODAY))
     for row in told["totals"]:
@@ -122,3 +123,40 @@ def test_without_rows_the_page_says_what_to_do(tmp_path_factory: pytest.TempPath
     for path in ("/inventory", "/inventory/rows", "/inventory/gaps"):
         assert client.get(path).status_code == 200, path
     assert 'href="/ledgers"' in client.get("/inventory").text
+
+
+def test_a_cell_on_the_map_leads_to_its_rows(space: Workspace, pages: TestClient) -> None:
+    """The rows of a cell's hour, with their factors; what another office keeps is a sum, not a row."""
+    assert "qinglan inventory build" in pages.get("/inventory/map").text
+    year = load_ledger("boilers").good[0]["year"]
+    inventory.freeze(space, year, by="tests", reason="年度清单", now=NOW)
+    drawn = pages.get("/inventory/map.geojson?step=36&lang=en").json()["features"]
+    held = inventory.open_version(space)
+    assert len(drawn) == fields.cells(fields.field_of(held, 36), "nox").height
+    assert max(f["properties"]["strength"] for f in drawn) == 1
+    assert min(f["properties"]["strength"] for f in drawn) >= 0.08
+    first = drawn[0]["properties"]["href"]
+    assert f'href="{first}"'.replace("&", "&amp;") in pages.get("/inventory/map?step=36").text
+    page = pages.get(f"{first}&day={year}-01-15&hour=8&lang=en").text
+    assert "GL-1" in page
+    assert "GL-2" in page
+    assert 'href="/inventory/rows/boilers/' in page
+    theirs = pages.get(f"{first}&day={year}-01-15", headers={"x-who": "haixi"}).text
+    assert "GL-2" in theirs
+    assert "GL-1" not in theirs
+    path, query = first.split("?")
+    sheet = pages.get(f"{path}/rows.csv?{query}&day={year}-01-15&hour=8").text.strip().splitlines()
+    assert len(sheet) == 3
+    assert len(pages.get(f"{path}/hours.json?{query}").json()["series"][0]["data"]) == 24
+
+
+def test_a_point_leads_to_its_cell_and_what_is_not_there_is_refused(space: Workspace, pages: TestClient) -> None:
+    inventory.freeze(space, load_ledger("boilers").good[0]["year"], by="tests", reason="年度清单", now=NOW)
+    answer = pages.get("/inventory/map/cell?lon=101.6&lat=36.9&step=36")
+    assert answer.status_code == 303
+    assert pages.get(answer.headers["location"]).status_code == 200
+    assert pages.get("/inventory/map/cell?lon=0&lat=0&step=36").status_code == 404
+    assert pages.get("/inventory/map?species=radon&step=36").status_code == 404
+    assert pages.get("/inventory/map/999/0?step=36").status_code == 422
+    assert pages.get("/inventory/map/1/1?step=36&day=2001-01-01").status_code == 422
+    assert pages.get("/inventory/cells.csv?step=36").text.count("\n") > 1

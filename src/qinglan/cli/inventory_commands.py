@@ -161,6 +161,56 @@ def compare(
     shell.out.print(shell.say(f"共 {found.rows.height} 行不同", f"{found.rows.height} rows differ"))
 
 
+Step = Annotated[int, typer.Option(help="网格边长（km） / size of a cell [km]: 3, 9, 18, 36")]
+
+
+@app.command()
+def field(
+    context: typer.Context,
+    species: Annotated[str, typer.Argument(help="污染物 / species")],
+    step: Step = 9,
+    limit: Annotated[int, typer.Option(help="列出条数，0 为全部 / how many cells, 0 for all")] = 20,
+    version: Version = "",
+) -> None:
+    """按网格的年排放量（吨），最大的在前。Tonnes a year by cell, the largest first."""
+    from qinglan.flow.inventory import fields
+
+    shell, held = _held(context, version)
+    found = fields.cells(fields.field_of(held, step), species)
+    _frame(shell, found.head(limit) if limit else found)
+
+
+@app.command("trace")
+def trace_cell(
+    context: typer.Context,
+    lon: Annotated[float, typer.Argument(help="经度 / longitude")],
+    lat: Annotated[float, typer.Argument(help="纬度 / latitude")],
+    day: Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"], help="日期 / day")],
+    hour: Annotated[int, typer.Argument(help="小时 1–24，以结束时刻为名 / hour, named by its end")],
+    species: Annotated[str, typer.Argument(help="污染物 / species")],
+    step: Step = 9,
+    version: Version = "",
+) -> None:
+    """一个网格一小时的排放由台账哪些行、哪些系数算出。The rows and factors that make a cell's hour."""
+    from qinglan.flow.inventory import fields
+
+    shell, held = _held(context, version)
+    made = fields.field_of(held, step)
+    iy, ix = fields.cell_at(made, lon, lat)
+    at = fields.hour_of(held.version.year, day.date(), hour)
+    found = fields.trace_cell(held, made, iy, ix, at, species)
+    if shell.as_json:
+        shell.give({"version": held.version.id, "cell": [iy, ix], "tonnes": found["tonnes"].sum(),
+                    "rows": found.to_dicts()})  # fmt: skip
+        return
+    _frame(shell, found.select("ledger", "row_key", "sector", "tonnes", "share", "working", "factor_id"))
+    told = (
+        f"{found.height} 行，共 {found['tonnes'].sum():.5g} t",
+        f"{found.height} rows, {found['tonnes'].sum():.5g} t",
+    )
+    shell.out.print(shell.say(*told))
+
+
 @app.command()
 def export(
     context: typer.Context,

@@ -1,7 +1,7 @@
 """What the pages of the inventory show: emissions of the ledgers' rows as they stand now, row by row.
 
-It is a draft, made anew after every change of a ledger, of the sources that :func:`emission.build.stationary`
-picks. Who sees which of its rows is asked of the ledgers' own rights.
+It is a draft, made anew after every change of a ledger, of all sources (:func:`emission.whole.build_all`). Who
+sees which of its rows is asked of the ledgers' own rights.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import polars as pl
 from qinglan.access import Principal
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.emission import trace
-from qinglan.emission.build import build, stationary
 from qinglan.emission.categories import SPECIES, categories
 from qinglan.emission.frames import EMISSIONS, GAPS, METHODS, Inventory, joined
+from qinglan.emission.whole import build_all
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame_at
 from qinglan.flow.workspace import Workspace
@@ -34,19 +34,11 @@ _MOST = 4
 _KEY = ("ledger", "row_key")
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """An inventory of all years of the ledgers' rows, and the activities that no method here reads."""
-
-    built: Inventory
-    others: pl.DataFrame  #: ledger, row_key, year, class: rows of mobile and area sources
-
-
-_kept: dict[tuple[Any, ...], Draft] = {}
+_kept: dict[tuple[Any, ...], Inventory] = {}
 _lock = threading.Lock()
 
 
-def draft(workspace: Workspace, today: date) -> Draft:
+def draft(workspace: Workspace, today: date) -> Inventory:
     """Everything that the ledgers' live rows emit; kept in memory until a ledger changes."""
     newest = store.newest(workspace.registry)
     key = (workspace.home, today, tuple(sorted(newest.items())))
@@ -58,24 +50,16 @@ def draft(workspace: Workspace, today: date) -> Draft:
         return _kept[key]
 
 
-def _made(workspace: Workspace, newest: dict[str, int], today: date) -> Draft:
-    parts, others = [], []
+def _made(workspace: Workspace, newest: dict[str, int], today: date) -> Inventory:
+    parts = []
     for name in ledgers():
         ledger = load_ledger(name)
-        if not newest.get(name) or not ledger.activity:
-            continue
-        found = activities(ledger, frame_at(workspace, ledger, newest[name]).rows, today)
-        fixed = stationary().fill_null(True)  # a row without a sector is a gap, not somebody else's
-        parts.append(build(found.filter(fixed)))
-        others.append(found.filter(~fixed).select(*_KEY, pl.col("year").cast(pl.Int32), "sector"))
-    classes = {name: entry["class"] for name, entry in categories().sectors.items()}
-    rest = pl.concat(others) if others else pl.DataFrame(schema=_OTHERS)
-    named = rest.with_columns(pl.col("sector").replace_strict(classes, default=None).alias("class"))
-    return Draft(joined(_NOTHING, *parts), named)
+        if newest.get(name) and ledger.activity:
+            parts.append(build_all(activities(ledger, frame_at(workspace, ledger, newest[name]).rows, today)))
+    return joined(_NOTHING, *parts)
 
 
 _NOTHING = Inventory(pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=GAPS))
-_OTHERS = {"ledger": pl.String, "row_key": pl.String, "year": pl.Int32, "sector": pl.String}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +71,14 @@ class Seen:
     emissions: pl.DataFrame
     alternatives: pl.DataFrame
     gaps: pl.DataFrame
-    others: pl.DataFrame
 
 
 def seen(workspace: Workspace, me: Principal, today: date, year: int | None = None) -> Seen:
     """The draft of a year (None: the newest with tonnes), of the rows that their ledger shows to the reader."""
-    made, rows = draft(workspace, today), _visible(workspace, me)
-    built = made.built
+    built, rows = draft(workspace, today), visible(workspace, me)
     parts = [
         frame.join(rows, on=_KEY, maintain_order="left")
-        for frame in (built.emissions, built.alternatives, built.gaps, made.others)
+        for frame in (built.emissions, built.alternatives, built.gaps)
     ]
     years = sorted(parts[0]["year"].drop_nulls().unique().to_list(), reverse=True)
     chosen = year if year is not None else years[0] if years else None
@@ -106,7 +88,7 @@ def seen(workspace: Workspace, me: Principal, today: date, year: int | None = No
     return Seen(chosen, years, emissions, *of_year[1:])
 
 
-def _visible(workspace: Workspace, me: Principal) -> pl.DataFrame:
+def visible(workspace: Workspace, me: Principal) -> pl.DataFrame:
     """ledger, row_key, number: the ledgers' rows that somebody may see."""
     newest = store.newest(workspace.registry)
     parts = [pl.DataFrame(schema={"ledger": pl.String, "row_key": pl.String, "number": pl.Int64})]
@@ -155,7 +137,6 @@ def overview(found: Seen) -> Row:
         "rows": found.emissions.select(_KEY).n_unique(),
         "gaps": found.gaps.height,
         "reasons": _counted(found.gaps, "reason"),
-        "others": _counted(found.others, "class"),
     }
 
 
@@ -183,11 +164,10 @@ def chosen(found: Seen, ask: dict[str, str]) -> pl.DataFrame:
 def row(workspace: Workspace, me: Principal, today: date, ledger: str, number: int) -> Row:
     """A ledger row's emissions with the steps of each, the numbers of other methods, and its gaps. NotFound."""
     rights.need(me, load_ledger(ledger), rights.VIEW)
-    made, rows = draft(workspace, today), _visible(workspace, me)
+    built, rows = draft(workspace, today), visible(workspace, me)
     one = rows.filter((pl.col("ledger") == ledger) & (pl.col("number") == number))
     if one.is_empty():
         raise NotFound(f"row {number} of {ledger}", remedy="Choose a row from /inventory/rows.")
-    built = made.built
     emissions, others, gaps = (
         f.join(one, on=_KEY, maintain_order="left") for f in (built.emissions, built.alternatives, built.gaps)
     )

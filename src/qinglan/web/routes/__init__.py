@@ -14,6 +14,7 @@ from qinglan.web.routes import (
     disclosure,
     evaluation,
     inventory,
+    inventory_map,
     ledger_rows,
     ledgers,
     making,
@@ -57,6 +58,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     complaints.router,
     ledger_rows.router,
     ledgers.router,
+    inventory_map.router,
     inventory.router,
     operations.router,
 )

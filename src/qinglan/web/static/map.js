@@ -75,8 +75,13 @@ async function draw(figure) {
       await new Promise((ready) => (map.isStyleLoaded() ? ready() : map.once("load", ready)));
       const colour = ["case", [">", ["get", "level"], 0], css("--bad"), css("--accent")];
       map.addSource("shapes", { type: "geojson", data: flat(points) });
-      map.addLayer({ id: "area", type: "fill", source: "shapes", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour, "fill-opacity": 0.18 } });
-      map.addLayer({ id: "outline", type: "line", source: "shapes", paint: { "line-color": colour, "line-width": 1.6 } });
+      // Cells say how strongly they emit: shaded by it, without an outline, so that neighbours join.
+      const shaded = ["has", "strength"];
+      map.addLayer({ id: "area", type: "fill", source: "shapes", filter: ["==", ["geometry-type"], "Polygon"], paint: { "fill-color": colour, "fill-opacity": ["case", shaded, ["get", "strength"], 0.18], "fill-antialias": false } });
+      map.addLayer({ id: "outline", type: "line", source: "shapes", filter: ["!", shaded], paint: { "line-color": colour, "line-width": 1.6 } });
+      map.on("click", "area", (event) => { const { href } = event.features[0].properties; if (href) location.assign(href); });
+      map.on("mousemove", "area", (event) => { const { href, label } = event.features[0].properties; map.getCanvas().style.cursor = href ? "pointer" : ""; canvas.title = label ?? ""; });
+      map.on("mouseleave", "area", () => { map.getCanvas().style.cursor = ""; canvas.title = ""; });
     }
     let marks = [];
     const show = (collection) => {
