@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import re
 import shutil
 import signal
 import subprocess
@@ -23,6 +24,28 @@ import pyarrow.parquet as pq
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest first, so that no worker is left alone with them: the cluster's tests, then the browser's."""
+    items.sort(key=lambda item: 0 if _on_spark(item.nodeid) else 1 if item.get_closest_marker("browser") else 2)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A module stays on one worker, and all that is asked of Spark on one too: a second cluster costs more."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "spark" if _on_spark(nodeid) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
+
+
+def _on_spark(nodeid: str) -> bool:
+    """Whether a test runs with the parameter ``spark`` of `engine`."""
+    return re.search(r"\[(.*-)?spark(-.*)?\]$", nodeid) is not None
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +100,9 @@ def spark_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.shuffle.partitions": "2",
+        # A handful of rows is read before a compiler has paid for itself.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1",
+        "spark.executor.extraJavaOptions": "-XX:TieredStopAtLevel=1",
         "spark.sql.warehouse.dir": str(folder / "warehouse"),
         "spark.local.dir": str(folder / "local"),
     }
@@ -92,7 +118,7 @@ def spark_engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 
 @pytest.fixture(
     scope="session",
-    params=["duckdb", pytest.param("spark", marks=[pytest.mark.spark, pytest.mark.xdist_group("spark")])],
+    params=["duckdb", pytest.param("spark", marks=pytest.mark.spark)],
 )
 def engine(request: pytest.FixtureRequest) -> Engine:
     """The same test on both engines."""

@@ -58,7 +58,10 @@ ELSEWHERE = {
     *(f"report {n}" for n in ["draft", "list", "show", "submit", "approve", "issue", "correct", "move", "export"]),
     *(f"user {n}" for n in ["add", "list", "grant", "lock", "reset-password", "link", "unlink"]),
     *(f"ledger {n}" for n in ["list", "show", "template", "import", "export", "check", "due"]),
-    *(f"inventory {n}" for n in ["build", "list", "totals", "gaps", "explain", "compare", "export"]),
+    *(
+        f"inventory {n}"
+        for n in ["build", "list", "totals", "gaps", "explain", "compare", "export", "field", "trace"]
+    ),
     *(f"ledger {n}" for n in ["findings", "indicators", "history", "merge", "withdraw"]),
     *("audit-log verify", "audit-log show"),
     *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
