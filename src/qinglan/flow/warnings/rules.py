@@ -1,0 +1,172 @@
+"""Who warns by which levels, and which moves a warning may make: content/episode, and the office's own copy.
+
+An office sets its jurisdictions in ``jurisdictions.yaml`` of its workspace, in the grammar of the file that ships;
+a place named there stands in the place of ours, and `joint`, when it is there, of ours too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any
+
+from qinglan.core.errors import ContentError, QinglanError, UnknownName
+from qinglan.core.rulebook import RuleBook
+from qinglan.episode.triggers import LEVELS, NONE
+from qinglan.flow.workspace import Workspace
+from qinglan.plan import content
+from qinglan.plan.rules import load_book
+
+BOOK = "heavy_pollution"
+OWN_FILE = "jurisdictions.yaml"
+#: Asked for a text of which option `form` keeps the older: the day before the newer one.
+_KEPT_FORMS = {"form_2018": date(2023, 12, 31)}
+OPEN = ("draft", "consultation", "submitted", "approved", "in_force", "changing")
+IN_FORCE = ("in_force", "changing")
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """What may happen to a warning. `permission` is ``rank`` where that of the level is asked."""
+
+    id: str
+    name: Mapping[str, str]
+    sources: tuple[str, ...]
+    goal: str
+    permission: str
+    reason: bool
+    level: bool
+    other: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Jurisdiction:
+    """A place that warns: options of the rule book, levels of its own, where this stands and how sure it is."""
+
+    place: str
+    options: Mapping[str, str]
+    clauses: Mapping[str, Any]
+    source: str
+    certainty: str
+
+
+@cache
+def moves() -> Mapping[str, Move]:
+    """All moves by id; ContentError names a state that is none."""
+    raw = content.read("episode", "moves")
+    made = {
+        name: Move(
+            name, {"zh": row["zh"], "en": row["en"]}, tuple(row["from"]), row["to"], row["permission"],
+            bool(row.get("reason")), bool(row.get("level")), bool(row.get("other")),
+        )
+        for name, row in raw["moves"].items()
+    }  # fmt: skip
+    known = raw["states"]
+    faults = [
+        f"moves.{m.id}: {s!r} is no state" for m in made.values() for s in (*m.sources, m.goal) if s not in known
+    ]
+    if faults:
+        raise ContentError("episode/moves.yaml", faults)
+    return made
+
+
+@cache
+def words() -> Mapping[str, Any]:
+    """Names of states and levels in both languages; a level's `mark` and the permission of its `rank`."""
+    raw = content.read("episode", "moves")
+    return {"states": raw["states"], "levels": raw["levels"]}
+
+
+def rank_of(*levels: str) -> str:
+    """The permission that approves what touches these levels: that of the strictest."""
+    asked = [level for level in levels if level in LEVELS]
+    top = max(asked, key=LEVELS.index, default=LEVELS[0])
+    return str(words()["levels"][top]["rank"])
+
+
+def level_name(level: str, language: str) -> str:
+    """A level in words; what is none is empty."""
+    return "" if level in ("", NONE) else str(words()["levels"][level][language])
+
+
+def jurisdictions(workspace: Workspace) -> tuple[dict[str, Jurisdiction], list[list[str]]]:
+    """Every place that warns, and the groups that respond together; ContentError lists every fault of a file."""
+    raw = dict(content.read("episode", "jurisdictions"))
+    file = workspace.home / OWN_FILE
+    if file.is_file():
+        own = content.parse(file.read_text(encoding="utf-8"), OWN_FILE) or {}
+        _check(own)
+        raw = {
+            "jurisdictions": {**raw["jurisdictions"], **own.get("jurisdictions", {})},
+            "joint": own.get("joint", raw["joint"]),
+        }
+    made = {
+        place: Jurisdiction(
+            place, row.get("options") or {}, row.get("clauses") or {}, row.get("source", ""),
+            row.get("certainty", "low"),
+        )
+        for place, row in raw["jurisdictions"].items()
+    }  # fmt: skip
+    return made, [list(group["places"]) for group in raw["joint"]]
+
+
+def _check(own: Any) -> None:
+    """ContentError lists what an office's file has wrong, with where it stands."""
+    if not isinstance(own, Mapping) or set(own) - {"jurisdictions", "joint"}:
+        raise ContentError(OWN_FILE, ["must hold `jurisdictions` and `joint` only"])
+    faults = []
+    for place, row in (own.get("jurisdictions") or {}).items():
+        where = f"jurisdictions.{place}"
+        if not isinstance(row, Mapping) or set(row) - {"options", "clauses", "source", "certainty"}:
+            faults.append(f"{where} must hold options, clauses, source and certainty only")
+            continue
+        try:
+            load_book(BOOK, date(2024, 1, 1), **(row.get("options") or {}))
+        except (QinglanError, TypeError) as cause:
+            faults.append(f"{where}.options: {cause}")
+        for level, clauses in (row.get("clauses") or {}).items():
+            if level not in LEVELS or not _is_clauses(clauses):
+                faults.append(
+                    f"{where}.clauses.{level}: write a list of lists such as [[{{above: 200, hours: 24}}]] under "
+                    f"{', '.join(LEVELS)}"
+                )
+    for k, group in enumerate(own.get("joint") or []):
+        if not isinstance(group, Mapping) or not isinstance(group.get("places"), list):
+            faults.append(f"joint[{k}] must hold `places`, a list of division codes")
+    if faults:
+        raise ContentError(OWN_FILE, faults)
+
+
+def _is_clauses(given: Any) -> bool:
+    def condition(c: Any) -> bool:
+        return (
+            isinstance(c, Mapping)
+            and set(c) in ({"above", "hours"}, {"reach", "hours"})
+            and all(isinstance(v, int | float) and v > 0 for v in c.values())
+        )
+
+    return isinstance(given, list) and all(isinstance(g, list) and g and all(map(condition, g)) for g in given)
+
+
+def jurisdiction(workspace: Workspace, place: str) -> Jurisdiction:
+    """That of a place; UnknownName with those there are."""
+    found, _ = jurisdictions(workspace)
+    if place not in found:
+        raise UnknownName("place that warns", place, tuple(found))
+    return found[place]
+
+
+def book_of(workspace: Workspace, place: str, on: date) -> tuple[RuleBook, Mapping[str, Any]]:
+    """The rule book of a place on a day with the place's options, and its own levels."""
+    own = jurisdiction(workspace, place)
+    form = own.options.get("form", load_book(BOOK, on).options["form"].default)
+    day = min(on, _KEPT_FORMS[form]) if form in _KEPT_FORMS else on
+    return load_book(BOOK, day, **own.options), own.clauses
+
+
+def partners(workspace: Workspace, place: str) -> Sequence[str]:
+    """Places that respond together with one, without itself."""
+    _, groups = jurisdictions(workspace)
+    return [other for group in groups if place in group for other in group if other != place]
