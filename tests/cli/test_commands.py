@@ -63,6 +63,7 @@ ELSEWHERE = {
         for n in ["build", "list", "totals", "gaps", "explain", "compare", "export", "field", "trace"]
     ),
     *(f"ledger {n}" for n in ["findings", "indicators", "history", "merge", "withdraw"]),
+    *(f"forecast {n}" for n in ["train", "run", "show", "verify"]),
     *("audit-log verify", "audit-log show"),
     *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
 }

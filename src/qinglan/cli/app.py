@@ -17,6 +17,7 @@ from qinglan import __version__
 from qinglan.cli import (
     account_commands,
     complaint_commands,
+    forecast_commands,
     inventory_commands,
     ledger_commands,
     operation_commands,
@@ -71,6 +72,7 @@ app.add_typer(report_commands.app, name="report")
 app.add_typer(complaint_commands.app, name="complaints")
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(inventory_commands.app, name="inventory")
+app.add_typer(forecast_commands.app, name="forecast")
 app.command("open-data")(complaint_commands.open_data)
 
 Paths = Annotated[list[Path], typer.Argument(help="文件、文件夹或压缩包 / files, folders or zip archives")]

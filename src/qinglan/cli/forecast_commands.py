@@ -1,0 +1,217 @@
+"""`qinglan forecast`: train the models, make a forecast, read it, and hold it to the air that came."""
+
+from __future__ import annotations
+
+import getpass
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Annotated, Any
+
+import polars as pl
+import typer
+
+from qinglan.cli.output import Shell, day_of
+from qinglan.core.errors import UsageError
+
+app = typer.Typer(help="空气质量预报。The forecast.", no_args_is_help=True, rich_markup_mode=None)
+
+At = Annotated[
+    str,
+    typer.Option("--at", help="代表的时刻 YYYY-MM-DD[THH:MM]（北京时间），默认现在 / the instant it stands for"),
+]
+Places = Annotated[list[str] | None, typer.Option("--place", help="地区，可重复 / a place, may be repeated")]
+By = Annotated[str, typer.Option("--by", help="经办人 / who acts")]
+
+
+def _instant(text: str) -> datetime:
+    """An instant as it is typed; a bare date is its 16:00."""
+    from qinglan.core.clock import CST
+
+    if not text:
+        return datetime.now(UTC)
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError as cause:
+        raise UsageError(
+            f"cannot read instant {text!r}.", remedy="Write YYYY-MM-DD or YYYY-MM-DDTHH:MM."
+        ) from cause
+    if len(text) == 10:
+        found = datetime.combine(found.date(), time(16))
+    return found if found.tzinfo is not None else found.replace(tzinfo=CST)
+
+
+def _opened(context: typer.Context) -> tuple[Shell, Any]:
+    from qinglan.flow.workspace import open_workspace
+
+    shell: Shell = context.obj
+    return shell, open_workspace(shell.home)
+
+
+def _codes(workspace: Any, names: list[str] | None) -> list[str] | None:
+    from qinglan.flow.decide import place_code
+
+    return [place_code(workspace, name) for name in names] if names else None
+
+
+@app.command()
+def train(context: typer.Context, at: At = "") -> None:
+    """训练模型并写模型卡：截止前的日值，留出最近一段检验。Fit the models, with a card of their scores."""
+    from qinglan.flow import forecasts
+
+    shell, workspace = _opened(context)
+    card = forecasts.train(workspace, _instant(at), progress=shell.progress)
+    if shell.as_json:
+        shell.give(card.as_dict())
+        return
+    shell.out.print(
+        shell.say(
+            f"训练 {card.id}：{card.start} 至 {card.cut_off}，模型 {'、'.join(card.models)}。",
+            f"Training {card.id}: {card.start} to {card.cut_off}, models {', '.join(card.models)}.",
+        )
+    )
+    heads = shell.say(
+        "项目 模型 时效（日） 均方根误差 平均误差 CRPS 80%覆盖", "item model lead/d RMSE MAE CRPS within-80%"
+    )
+    rows = [
+        (s["item"], s["model"], int(s["lead"]), s["rmse"], s["mae"], s["crps"], s["coverage_80"])
+        for s in card.scores
+        if s["lead"] in (2, 4, 8)
+    ]
+    shell.table("", [(h, "left") for h in heads.split()], rows)
+
+
+@app.command()
+def run(context: typer.Context, at: At = "", until: Annotated[
+    str, typer.Option("--until", help="逐日补报至此日（回报） / and every day until this one")
+] = "", by: By = "") -> None:  # fmt: skip
+    """做一次预报；截止为前一日24时，此后的数据不用。Make a forecast from what was known by then."""
+    from qinglan.flow import forecasts
+
+    shell, workspace = _opened(context)
+    first, who = _instant(at), by or getpass.getuser()
+    count = (day_of(until) - first.date()).days + 1 if until else 1
+    if count < 1:
+        raise UsageError(f"--until {until} is before --at {first.date()}.", remedy="Give a later day.")
+    made = [
+        forecasts.run(
+            workspace, first + timedelta(days=n), who=who, now=datetime.now(UTC), progress=shell.progress
+        )
+        for n in range(count)
+    ]
+    if shell.as_json:
+        shell.give([dict(f.about) for f in made] if until else dict(made[0].about))
+        return
+    for found in made:
+        days = found.about["days"]
+        shell.out.print(
+            shell.say(
+                f"预报 {found.id}：{days[0]} 至 {days[-1]}，{len(found.about['places'])} 个地区，"
+                f"数据截至 {found.about['last_day']}。",
+                f"Forecast {found.id}: {days[0]} to {days[-1]}, {len(found.about['places'])} places, "
+                f"data up to {found.about['last_day']}.",
+            )
+        )
+    _notes(shell, made[-1].notes)
+
+
+def _notes(shell: Shell, notes: list[Any]) -> None:
+    """How the forecast was degraded, one line each."""
+    for note in notes:
+        detail = ", ".join(f"{k} {v}" for k, v in note.items() if k != "code")
+        shell.out.print(f"  · {note['code']}{': ' if detail else ''}{detail}", markup=False)
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    places: Places = None,
+    item: Annotated[str, typer.Option(help="项目，空为AQI / an item; empty: AQI")] = "",
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="此日及以前最新的一次 / the newest made until this day")
+    ] = "",
+) -> None:
+    """看预报：AQI范围、级别、概率、首要污染物。What the newest forecast says."""
+    from qinglan.flow import forecasts
+
+    shell, workspace = _opened(context)
+    on: date | None = day_of(as_of) if as_of else None
+    found = forecasts.newest(workspace, on)
+    said = found.read(_codes(workspace, places))
+    if shell.as_json:
+        shell.give(
+            {"about": dict(found.about), "aqi": said.aqi.to_dicts(), "values": _of(said.values, item).to_dicts()}
+        )
+        return
+    named = {code: workspace.named(code)[shell.say("name", "name_en")] for code in said.aqi["place"].unique()}
+    if item:
+        heads = shell.say("地区 日期 均值 5% 25% 50% 75% 95%", "place day mean 5% 25% 50% 75% 95%").split()
+        columns = ("mean", "q05", "q25", "q50", "q75", "q95")
+        rows = [
+            (named[r["place"]], r["day"], *[r[c] for c in columns])
+            for r in _of(said.values, item).iter_rows(named=True)
+        ]
+    else:
+        heads = shell.say(
+            "地区 日期 AQI 级别 首要污染物 优良概率 超200概率 沙尘 臭氧",
+            "place day AQI level primary p(good) p(>200) dust ozone",
+        ).split(" " if shell.lang == "zh" else None)
+        rows = [
+            (named[r["place"]], r["day"], f"{r['low']}–{r['high']}", r["level"], r["primary"] or "—",
+             f"{r['p1'] + r['p2']:.0%}", f"{r['p5'] + r['p6']:.0%}", "●" if r["dust"] else "",
+             "●" if r["ozone"] else "")
+            for r in said.aqi.iter_rows(named=True)
+        ]  # fmt: skip
+    shell.table(f"{found.id} · {found.about['made_at'][:16]}", [(h, "left") for h in heads], rows)
+    _notes(shell, found.notes)
+
+
+def _of(values: pl.DataFrame, item: str) -> pl.DataFrame:
+    """Rows of one item, or all."""
+    from qinglan.core.names import DAILY_ITEMS
+
+    if item and item not in DAILY_ITEMS:
+        raise UsageError(f"unknown item {item!r}.", remedy=f"Choose among {', '.join(DAILY_ITEMS)}.")
+    return values.filter(item=item) if item else values
+
+
+@app.command()
+def verify(
+    context: typer.Context,
+    by: Annotated[
+        str, typer.Option("--by", help="lead_day、place、season，逗号分隔 / groups, by commas")
+    ] = "lead_day",
+    places: Places = None,
+    since: Annotated[str, typer.Option(help="预报日自 / valid days from")] = "",
+    until: Annotated[str, typer.Option(help="预报日至 / valid days to")] = "",
+) -> None:
+    """检验：与实况对照，误差、技巧、级别与首要污染物命中。Hold the forecasts to the air that came."""
+    from qinglan.flow import forecasts
+
+    shell, workspace = _opened(context)
+    groups = [name.strip() for name in by.split(",") if name.strip()]
+    found = forecasts.verify(
+        workspace, by=groups, places=_codes(workspace, places),
+        since=day_of(since) if since else None, until=day_of(until) if until else None,
+    )  # fmt: skip
+    if shell.as_json:
+        shell.give(
+            {
+                "forecasts": found.forecasts, "hindcasts": found.hindcasts, "days": found.days,
+                "values": found.values.to_dicts(), "skill": found.skill.to_dicts(), "aqi": found.aqi.to_dicts(),
+            }
+        )  # fmt: skip
+        return
+    shell.out.print(
+        shell.say(
+            f"{found.forecasts} 次预报（其中事后补报 {found.hindcasts} 次），{found.days[0]} 至 {found.days[1]}。",
+            f"{found.forecasts} forecasts ({found.hindcasts} of them computed afterwards), "
+            f"{found.days[0]} to {found.days[1]}.",
+        )
+    )
+    for title, frame in ((shell.say("浓度", "Concentrations"), found.values), ("AQI", found.aqi),
+                         (shell.say("技巧（CRPS）", "Skill (CRPS)"), found.skill)):  # fmt: skip
+        sides = ["right" if kind.is_numeric() else "left" for kind in frame.dtypes]
+        shell.table(title, list(zip(frame.columns, sides, strict=True)), _short(frame))
+
+
+def _short(frame: pl.DataFrame) -> list[tuple[Any, ...]]:
+    return frame.with_columns(pl.col(pl.Float64).round(3)).rows()

@@ -1,0 +1,112 @@
+"""Fitted models on the disk as plain data: text of trees, arrays, numbers. Nothing that is read can run.
+
+A model is its class by name (:data:`CLASSES`) and what its attributes hold. Arrays lie in ``models.npz``, the rest
+in ``models.json``.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from qinglan.core.errors import StoreError
+from qinglan.forecast.models import Model
+from qinglan.forecast.models.climatology import Climatology
+from qinglan.forecast.models.persistence import Persistence
+
+#: Rows (series x origin x lead) that trees are grown on at most: more cost time and bring little here.
+ROWS = 20_000
+#: Trees of each ensemble.
+ROUNDS = 60
+_JSON, _ARRAYS = "models.json", "models.npz"
+
+
+def has_trees() -> bool:
+    """Whether LightGBM is there (the extra ``forecast``)."""
+    return find_spec("lightgbm") is not None
+
+
+def _boosted(rows: int) -> Model:
+    from qinglan.forecast.models.boosted import Boosted
+
+    every = max(1, -(-rows // ROWS))
+    every += every % 7 == 0  # origins must meet every day of the week
+    return Boosted(every=every, rounds=ROUNDS, threads=1)
+
+
+#: Models by name, made for so many rows (series x day x lead).
+MAKERS: Mapping[str, Callable[[int], Model]] = {
+    "persistence": lambda rows: Persistence(),
+    "climatology": lambda rows: Climatology(),
+    "boosted": _boosted,
+}
+
+
+def save(folder: Path, models: Mapping[str, Mapping[str, Model]]) -> None:
+    """Write the models of each item (item to name to model)."""
+    arrays: dict[str, np.ndarray[Any, Any]] = {}
+    told = {
+        item: {name: _plain(vars(model), arrays) for name, model in named.items()}
+        for item, named in models.items()
+    }
+    (folder / _JSON).write_text(json.dumps(told), encoding="utf-8")
+    np.savez_compressed(folder / _ARRAYS, **arrays)  # type: ignore[arg-type]
+
+
+def load(folder: Path) -> dict[str, dict[str, Model]]:
+    """Read what :func:`save` wrote; StoreError when a file is missing or damaged."""
+    try:
+        told = json.loads((folder / _JSON).read_text(encoding="utf-8"))
+        with np.load(folder / _ARRAYS, allow_pickle=False) as arrays:
+            held = {name: arrays[name] for name in arrays.files}
+    except (OSError, ValueError) as cause:
+        raise StoreError(
+            f"{folder.parent.name}/{folder.name} cannot be read: {cause}.",
+            remedy="Train again: qinglan forecast train.",
+        ) from cause
+    return {
+        item: {name: _model(name, state, held) for name, state in named.items()} for item, named in told.items()
+    }
+
+
+def _model(name: str, state: Any, arrays: Mapping[str, Any]) -> Model:
+    made = MAKERS[name](1)
+    vars(made).update(_back(state, arrays))
+    return made
+
+
+def _plain(value: Any, arrays: dict[str, Any]) -> Any:
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.ndarray):
+        name = f"a{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, Mapping):
+        return {"pairs": [[_plain(k, arrays), _plain(v, arrays)] for k, v in value.items()]}
+    if isinstance(value, list | tuple):
+        return {"tuple" if isinstance(value, tuple) else "list": [_plain(v, arrays) for v in value]}
+    if hasattr(value, "model_to_string"):
+        return {"trees": value.model_to_string()}
+    raise TypeError(f"a fitted model holds {type(value).__name__}, which is not kept; hold arrays, numbers, trees")
+
+
+def _back(value: Any, arrays: Mapping[str, Any]) -> Any:
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    if kind == "array":
+        return arrays[held]
+    if kind == "pairs":
+        return {_back(k, arrays): _back(v, arrays) for k, v in held}
+    if kind == "trees":
+        import lightgbm
+
+        return lightgbm.Booster(model_str=held)
+    items = [_back(v, arrays) for v in held]
+    return tuple(items) if kind == "tuple" else items

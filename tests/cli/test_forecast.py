@@ -1,0 +1,56 @@
+"""`qinglan forecast` in both languages and JSON, on a quarter of three stations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+CALLS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
+    "train": (("train", "--at", "2025-03-11"), "模型", "models", "check_from"),
+    "run": (("run", "--at", "2025-03-11"), "预报", "Forecast", "cut_off"),
+    "show": (("show", "--place", "西宁"), "首要污染物", "primary", "lead_day"),
+    "show an item": (("show", "--item", "pm2_5"), "均值", "mean", "lead_day"),
+    "verify": (("verify",), "技巧", "Skill", "range_hit"),
+}
+
+
+@pytest.fixture(scope="module")
+def _made(simulated_home: Path) -> None:
+    """One forecast for all calls."""
+    from datetime import datetime
+
+    from qinglan.core.clock import CST
+    from qinglan.flow.forecasts import run
+    from qinglan.flow.workspace import open_workspace
+
+    run(open_workspace(simulated_home), datetime(2025, 3, 11, 16, tzinfo=CST))
+
+
+@pytest.mark.parametrize("name", CALLS)
+@pytest.mark.usefixtures("_made")
+def test_tables_in_both_languages_and_json(qinglan: Any, simulated_home: Path, name: str) -> None:
+    arguments, zh, en, key = CALLS[name]
+    for lang, word in (("zh", zh), ("en", en)):
+        said = qinglan("--home", simulated_home, "--lang", lang, "forecast", *arguments)
+        assert said.code == 0, said.flat
+        assert word in said.out
+    said = qinglan("--home", simulated_home, "forecast", *arguments, "--json")
+    assert said.code == 0, said.flat
+    assert key in said.out
+    assert said.json
+
+
+@pytest.mark.usefixtures("_made")
+def test_wrong_words_are_answered_with_what_to_write(qinglan: Any, simulated_home: Path) -> None:
+    for words, answer in (
+        (("run", "--at", "11.3."), "Write YYYY-MM-DD"),
+        (("run", "--at", "2025-03-11", "--until", "2025-03-01"), "is before"),
+        (("show", "--item", "pm1"), "unknown item 'pm1'"),
+        (("verify", "--place", "Nowhere"), "Nowhere"),
+        (("verify", "--by", "moon"), "moon"),
+    ):
+        said = qinglan("--home", simulated_home, "--lang", "en", "forecast", *words)
+        assert said.code != 0
+        assert answer in said.flat
