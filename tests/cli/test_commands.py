@@ -64,6 +64,7 @@ ELSEWHERE = {
     ),
     *(f"ledger {n}" for n in ["findings", "indicators", "history", "merge", "withdraw"]),
     *(f"forecast {n}" for n in ["train", "run", "show", "verify"]),
+    *(f"warn {n}" for n in ["propose", "evaluate", "list", "show", "draft", "move", "orders", "verify", "notice"]),
     *("audit-log verify", "audit-log show"),
     *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
 }

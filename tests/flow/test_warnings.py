@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import io
+import threading
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import polars as pl
@@ -336,3 +340,91 @@ def test_a_series_is_read_from_a_file() -> None:
     ):  # fmt: skip
         with pytest.raises(LayoutError, match=said):
             flow.read_series(bad.encode(), "x.csv")
+
+
+def test_orders_are_sent_once_and_failures_are_tried_again(workspace: Workspace) -> None:
+    """A mail server and a hook of this machine; the hook fails at first."""
+    file = workspace.home / "channels.yaml"
+    warning = begin(workspace)
+    go(workspace, warning, *TO_ISSUE)
+    assert flow.deliver(workspace, NOW) == {"sent": 0, "failed": 0, "without_address": 0}, "no channel is set"
+    taken: list[tuple[str, bytes, str]] = []
+    with serve_hook([503, 200], taken) as url:
+        file.write_text(f"webhook: {{url: {url}}}\nemail: {{host: 127.0.0.1, port: 9, sender: a@b.cn}}\n")
+        with pytest.raises(ContentError, match="addresses is missing"):
+            flow.deliver(workspace, NOW)
+        file.write_text(f"webhook: {{url: {url}}}\n")
+        try:
+            assert flow.deliver(workspace, NOW)["failed"] == 1
+            assert flow.deliver(workspace, NOW)["sent"] == 1
+            assert flow.deliver(workspace, NOW)["sent"] == 0
+            file.write_text(
+                f"email: {{host: 127.0.0.1, port: 9, sender: a@b.cn}}\naddresses: {{{CEMENT}: x@y.cn}}\n"
+            )
+            tries = [flow.deliver(workspace, NOW)["failed"] for _ in range(7)]
+        finally:
+            file.unlink()
+    assert tries == [1, 1, 1, 1, 1, 0, 0], "a mail server that is not there is asked five times"
+    assert [path for path, *_ in taken] == ["/hook", "/hook"]
+    assert CEMENT in taken[1][1].decode()
+    assert "减排20 %" in taken[1][1].decode()
+    order = flow.orders_of(workspace, warning, NOW)[0]
+    assert order["state"] == "sent"
+    assert [c["why"] for c in flow.cases([order])] == [], "an attempt is no answer"
+
+
+@contextmanager
+def serve_hook(codes: list[int], taken: list[tuple[str, bytes, str]]) -> Iterator[str]:
+    class Hook(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            taken.append((self.path, body, self.headers.get("x-qinglan-signature", "")))
+            self.send_response(codes.pop(0))
+            self.end_headers()
+
+        def log_message(self, *words: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Hook)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_address[1]}/hook"
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+def test_a_mail_says_what_to_do(workspace: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    warning = begin(workspace)
+    go(workspace, warning, *TO_ISSUE)
+    sent: list[Any] = []
+
+    class Server:
+        def __init__(self, *where: Any, **more: Any) -> None:
+            sent.append(where)
+
+        def __enter__(self) -> Server:
+            return self
+
+        def __exit__(self, *_: Any) -> None:
+            pass
+
+        def starttls(self) -> None:
+            sent.append("tls")
+
+        def login(self, user: str, password: str) -> None:
+            sent.append((user, password))
+
+        def send_message(self, mail: Any) -> None:
+            sent.append(mail)
+
+    monkeypatch.setattr("smtplib.SMTP", Server)
+    monkeypatch.setenv("QINGLAN_SMTP_PASSWORD", "s3cret")
+    file = workspace.home / "channels.yaml"
+    file.write_text(f"email: {{host: mail.cn, sender: a@b.cn, user: u}}\naddresses: {{{CEMENT}: x@y.cn}}\n")
+    try:
+        assert flow.deliver(workspace, NOW)["sent"] == 1
+    finally:
+        file.unlink()
+    assert sent[:3] == [("mail.cn", 587), "tls", ("u", "s3cret")]
+    assert (sent[3]["To"], "L-001" in sent[3].get_content()) == ("x@y.cn", True)

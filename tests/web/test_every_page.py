@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
-from qinglan.flow import accounts, complaints, inventory, ledgers, publications
+from qinglan.flow import accounts, complaints, inventory, ledgers, publications, warnings
 from qinglan.flow.demo import confirm_known_dust
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
@@ -31,7 +31,9 @@ from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.ledger.declare import load_ledger
 from qinglan.plan.pack import load_plan
 from qinglan.plan.places import load_stations
+from qinglan.sim.enterprises import credit_code
 from qinglan.store import publications as bulletins
+from qinglan.store.warnings import listed as listed_warnings
 from qinglan.web import create_app
 from qinglan.web.access import doors
 
@@ -63,8 +65,12 @@ NOISE = re.compile(r"GL Driver Message|GPU stall")
 #: WCAG 2.2, 2.5.8 lets small targets stand where the same page offers another way: the points of the map and the
 #: cells of the last 48 hours are also links of the tables, the slider, and the hour before and after.
 DENSE = re.compile(r'class="dot |href="/today\?hour=')
+WORKS = credit_code("630105", 7)
 #: The person who sees every page.
-OFFICER = Principal("tester", "测试员", (Grant("administrator"), Grant("province", "630000")), via="session")
+OFFICER = Principal(
+    "tester", "测试员",
+    (Grant("administrator"), Grant("province", "630000"), Grant("enterprise", sources=(WORKS,))), via="session",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +91,26 @@ def _keep_office(workspace: Workspace) -> None:
     publications.draft(workspace, "monthly", "2025-03", who="wang", at=NOW)
     form = {"category": "smoke", "place": "630100", "spot": "长江路1号", "text": "冒黑烟", "contact": ""}
     complaints.submit(workspace, form, None, once="once", language="zh", now=NOW)
+    _keep_warning(workspace)
     year = int(load_ledger("boilers").good[0]["year"])
     inventory.freeze(workspace, year, by="wang", reason="年度清单", now=NOW)
+
+
+def _keep_warning(workspace: Workspace) -> None:
+    """A warning in force whose one order is refused, and a check of its line."""
+    row = load_ledger("emergency-list").good[0] | {"county": "630105", "guaranteed": False, "yellow": "load"}
+    row |= {"uscc": WORKS, "yellow_cut": 20.0, "status": "listed"}
+    cells = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in row.items() if v is not None}
+    office, day = ledgers.local_office(workspace, "tests"), NOW.date()
+    data = pl.DataFrame([cells]).write_csv().encode()
+    ledgers.import_workbook(workspace, "emergency-list", data, name="清单.csv", me=office, today=day, now=NOW)
+    first, second = (warnings.local_command(workspace, who) for who in ("甲", "乙"))
+    made = warnings.draft(workspace, "630100", "yellow", reason="连续两天中度", me=first, at=NOW)
+    for me, name in ((first, "submit"), (second, "approve"), (first, "issue")):
+        warnings.act(workspace, made, name, me=me, at=NOW)
+    order = warnings.order_of(workspace, made, WORKS)
+    warnings.answer(workspace, order, "refused", note="合同工期", me=OFFICER, at=NOW)
+    warnings.verify(workspace, order, str(row["line_no"]), "inspection", 5, me=first, at=NOW)
 
 
 def _made(workspace: Workspace) -> dict[str, str]:
@@ -97,6 +121,8 @@ def _made(workspace: Workspace) -> dict[str, str]:
         "/data/loads/{load_id}": f"/data/loads/{workspace.loads()[0]['id']}",
         "/data/rejects/{number}": f"/data/rejects/{rejects(workspace, Wanted())['rows'][0]['id']}",
         "/publications/{publication}": f"/publications/{bulletins.listed(workspace.registry)[0]['id']}",
+        "/orders": "/orders",
+        "/warnings/{warning}": f"/warnings/{listed_warnings(workspace.registry)[0]['id']}",
         "/complaints/{number}": f"/complaints/{reports[0]['number']}",
     }
 

@@ -28,17 +28,20 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from qinglan.access import Grant
 from qinglan.core.batch import Batch, LayoutInfo
-from qinglan.flow import accounts, operations, publications, quality, repair, uploads
+from qinglan.flow import accounts, ledgers, operations, publications, quality, repair, uploads
 from qinglan.flow import ingest as ingest_flow
 from qinglan.flow.backup import backup, restore
 from qinglan.flow.ingest import IngestSettings, ingest, retry_rejects
 from qinglan.flow.workspace import Settings, Workspace, init, open_workspace
-from qinglan.store import decisions, loads, runs
+from qinglan.ledger.declare import load_ledger
+from qinglan.sim.enterprises import credit_code
+from qinglan.store import decisions, loads, runs, warnings
 from qinglan.store import publications as bulletins
 from qinglan.store.files import Files
 from qinglan.store.registry import events, verify_events
@@ -100,9 +103,15 @@ CHECKPOINT = "qinglan.store.loads::checkpoint"
 FINISH = "qinglan.store.loads::finish_load"
 DECIDE_EVENT = "qinglan.store.decisions::append_event"
 DECIDE = "qinglan.store.decisions::decide_flags"
+WARNING_EVENT = "qinglan.store.warnings::append_event"
 MOVE_EVENT = "qinglan.store.publications::append_event"
 MOVE = "qinglan.store.publications::move"
-POINTS = (SYNC, SWAP, CHECKPOINT, FINISH, DECIDE_EVENT, DECIDE, MOVE_EVENT, MOVE)
+WORKS = credit_code("630105", 3)
+PEOPLE = {
+    "li": Grant("province", place="630000"), "chen": Grant("province", place="630000"),
+    "leader": Grant("leader", place="630000"), "works": Grant("enterprise", sources=(WORKS,)),
+}  # fmt: skip
+POINTS = (SYNC, SWAP, CHECKPOINT, FINISH, DECIDE_EVENT, DECIDE, MOVE_EVENT, MOVE, WARNING_EVENT)
 
 
 class _Made:
@@ -148,8 +157,7 @@ def office(home: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
     quality.control_on(space, DAY)
     now = datetime.now(UTC)
     tokens = {}
-    for who in ("li", "chen"):
-        grant = Grant("province", place="630000")
+    for who, grant in PEOPLE.items():
         accounts.add_user(space.registry, who, who, [grant], who="t", now=now, password="correct horse battery")
         how = {"stage": "open", "via": "password", "agent": "", "address": ""}
         tokens[who] = accounts.open_session(space.registry, who, now=now, **how)
@@ -491,3 +499,109 @@ def test_a_backup_holds_the_uploads_that_loads_name_also_in_another_home(server:
         assert found.lost == ()
         assert found.still_open > 0
         assert repair.reject(space, loads.rejects(space.registry)[0]["id"])["path"].startswith(str(space.home))
+
+
+# --- an episode -------------------------------------------------------------------------------------------------
+
+
+def _list_one_works(home: Path) -> str:
+    """One line in the emergency list; its number."""
+    with opened(home) as space:
+        row = load_ledger("emergency-list").good[0] | {"uscc": WORKS, "county": "630105", "guaranteed": False}
+        row |= {"yellow": "load", "yellow_cut": 20.0, "red": "stop", "red_cut": 100.0, "status": "listed"}
+        cells = {k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in row.items() if v is not None}
+        now = datetime.now(UTC)
+        data, me = pl.DataFrame([cells]).write_csv().encode(), ledgers.local_office(space, "t")
+        ledgers.import_workbook(space, "emergency-list", data, name="x.csv", me=me, today=now.date(), now=now)
+        return str(row["line_no"])
+
+
+@pytest.mark.browser
+def test_an_episode_is_led_in_the_browser_and_outlives_the_kill_of_its_server(server: Server) -> None:
+    """From draft to review: two approve, the works refuses, and the server dies over the issue and the answer.
+
+    Issue 5, "must show" 5. Of what the server died over nothing is there; the same click again does it whole.
+    """
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = Path(os.environ.get("QINGLAN_CHROMIUM", "/usr/bin/chromium"))
+    if not chromium.exists():
+        pytest.skip(f"no Chromium at {chromium}; name one in QINGLAN_CHROMIUM")
+    line = _list_one_works(server.home)
+    server.start(server.home)
+    with sync_api.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=str(chromium), args=["--no-sandbox"])
+        pages = {who: browser.new_context() for who in PEOPLE}
+
+        def open_(who: str, path: str) -> Any:
+            context = pages[who]
+            context.add_cookies([{"name": "qinglan_session", "value": server.tokens[who], "url": server.base}])
+            page = context.pages[0] if context.pages else context.new_page()
+            page.goto(f"{server.base}{path}?lang=en")
+            return page
+
+        def act(who: str, path: str, move: str, **fields: str) -> Any:
+            """Open the page, the move's dialog, fill it and send it."""
+            page = open_(who, path)
+            form = page.locator(f"form:has(input[name=move][value={move}])")
+            form.locator("xpath=ancestor::details").locator("summary").click()
+            for name, value in fields.items():
+                control = form.locator(f"[name={name}]")
+                control.select_option(value) if name == "level" else control.fill(value)
+            with suppress(sync_api.Error):  # who kills the server gets no answer
+                form.locator("button[type=submit]").click()
+                page.wait_for_load_state()
+            return page
+
+        page = open_("li", "/warnings")
+        page.locator("form[action='/warnings']").locator("xpath=ancestor::details").locator("summary").click()
+        page.locator("form[action='/warnings'] [name=place]").select_option("630100")
+        page.locator("form[action='/warnings'] [name=reason]").fill("two days above 150 are forecast")
+        page.locator("form[action='/warnings'] button[type=submit]").click()
+        page.wait_for_url("**/warnings/630100-*")
+        room = "/warnings/" + page.url.split("/warnings/")[1].split("?")[0]
+        act("li", room, "submit")
+        assert open_("li", room).locator("input[name=move][value=approve]").count() == 0, "another rank approves"
+        act("leader", room, "approve")
+        server.arm(WARNING_EVENT, "after")
+        act("chen", room, "issue")
+        server.gone()
+        with opened(server.home) as space:
+            (head,) = warnings.listed(space.registry)
+            assert (head["state"], warnings.orders(space.registry)) == ("approved", [])
+            assert warnings.notices(space.registry, head["id"]) == []
+        server.start(server.home)
+        act("chen", room, "issue")
+        page = open_("works", "/orders")
+        page.locator("summary").click()
+        page.locator("textarea[name=note]").fill("a contract to fulfil")
+        server.arm(WARNING_EVENT, "before")
+        with suppress(sync_api.Error):
+            page.locator("form:has(textarea) button[type=submit]").click()
+            page.wait_for_load_state()
+        server.gone()
+        server.start(server.home)
+        page = open_("works", "/orders")
+        page.locator("summary").click()
+        page.locator("textarea[name=note]").fill("a contract to fulfil")
+        page.locator("form:has(textarea) button[type=submit]").click()
+        page.wait_for_url("**done=refused**")
+        assert "a contract to fulfil" in open_("li", room).locator("#cases ~ *").inner_text()
+        act("chen", room, "propose", level="none", reason="the air is clear")
+        act("leader", room, "change")
+        page = open_("li", room)
+        page.locator("form:has([name=method])").locator("xpath=ancestor::details").locator("summary").click()
+        page.locator("[name=cut]").fill("5")
+        page.locator("form:has([name=method]) button[type=submit]").click()
+        page.wait_for_url("**done=verified**")
+        act("li", room, "review", reason="done")
+        assert "Reviewed" in open_("li", room).locator(".headline").inner_text()
+        browser.close()
+    with opened(server.home) as space:
+        (head,) = warnings.listed(space.registry)
+        moves = [m["move"] for m in warnings.history(space.registry, head["id"])]
+        assert moves == ["draft", "submit", "approve", "issue", "propose", "change", "review"]
+        (order,) = warnings.orders(space.registry)
+        assert [(r["kind"], r["line"], r["cut"]) for r in order["replies"]] == [
+            ("refused", "", None), ("electricity", line, 5.0),
+        ]  # fmt: skip
+        assert len(warnings.notices(space.registry, head["id"])) == 12, "two notices, two languages, three forms"

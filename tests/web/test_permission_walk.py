@@ -37,6 +37,7 @@ PARTS = {
     r"/stations": r"air\.view|data\.view",
     r"/review|/disclosure|/dust": r"review\.|flag\.|instrument\.|month\.|dust\.|data\.view|air\.view",
     r"/publications": r"publication\.",
+    r"/warnings|/orders": r"warning\.|order\.",
     r"/complaints": r"complaint\.",
     r"/ledgers": r"ledger\.",
     r"/inventory": r"inventory\.",
@@ -50,7 +51,7 @@ PARTS = {
 
 SIGNING = {"/sign-in", "/sign-in/second", "/sign-out", "/first-run"}
 #: Each act behind these has a permission of its own, which the route asks for once it knows the act and the place.
-DECIDED_INSIDE = {"/review/sign", "/publications/{publication}/{version}/moves"}
+DECIDED_INSIDE = {"/review/sign", "/publications/{publication}/{version}/moves", "/warnings/{warning}/moves"}
 
 OWN, INSIDE, FOREIGN, ABOVE = "630100", "630105", "632800", "630000"
 

@@ -25,6 +25,7 @@ from qinglan.cli import (
     report_commands,
     review_commands,
     verdicts,
+    warn_commands,
 )
 from qinglan.cli.output import Shell, day_of, options_of
 from qinglan.core.clock import Period, from_day_and_hour, today
@@ -73,6 +74,7 @@ app.add_typer(complaint_commands.app, name="complaints")
 app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(inventory_commands.app, name="inventory")
 app.add_typer(forecast_commands.app, name="forecast")
+app.add_typer(warn_commands.app, name="warn")
 app.command("open-data")(complaint_commands.open_data)
 
 Paths = Annotated[list[Path], typer.Argument(help="文件、文件夹或压缩包 / files, folders or zip archives")]

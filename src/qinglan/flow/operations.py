@@ -27,7 +27,7 @@ import yaml
 from apscheduler.triggers.cron import CronTrigger
 
 from qinglan.core.errors import NotFound, QinglanError, StoreError, UnknownName, UsageError
-from qinglan.flow import accounts, audit_log, publications, uploads, views
+from qinglan.flow import accounts, audit_log, publications, uploads, views, warnings
 from qinglan.flow import backup as safe
 from qinglan.flow.backup import backup
 from qinglan.flow.ingest import AUTO, IngestSettings, ingest, ingest_auto
@@ -104,6 +104,12 @@ def _prove(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) ->
     if last is None:
         raise NotFound("no backup was made yet.", remedy="Set the job backup its folder, and run it.")
     return safe.prove(workspace, Path(last["detail"]["file"]), who=_WHO, now=now)
+
+
+@action("warnings.deliver")
+def _deliver(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Send the orders of warnings that were not sent yet, over the channels of the workspace."""
+    return warnings.deliver(workspace, now)
 
 
 @action("audit.verify")

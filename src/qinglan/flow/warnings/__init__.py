@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from qinglan.flow.warnings.delivery import deliver
 from qinglan.flow.warnings.life import (
     act,
     clock,
@@ -44,6 +45,7 @@ __all__ = [
     "cases",
     "clock",
     "cut_from_use",
+    "deliver",
     "draft",
     "evidence",
     "export",

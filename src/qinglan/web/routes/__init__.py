@@ -30,6 +30,7 @@ from qinglan.web.routes import (
     review,
     stations,
     today,
+    warnings,
 )
 
 #: In the order in which an address is held against them: what everybody asks for comes first.
@@ -60,5 +61,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     ledgers.router,
     inventory_map.router,
     inventory.router,
+    warnings.router,
     operations.router,
 )

@@ -1,0 +1,147 @@
+"""Warnings of heavy pollution: what the air asks for, the room of one warning, its notices, and its orders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Form, Request
+from starlette.responses import RedirectResponse, Response
+
+from qinglan.access import Principal
+from qinglan.core.errors import NotFound, QinglanError, UnknownName
+from qinglan.flow import views
+from qinglan.flow import warnings as flow
+from qinglan.flow.views import warnings as shown
+from qinglan.flow.workspace import Workspace
+from qinglan.web.access import needs
+from qinglan.web.site import Reader, Site, site
+from qinglan.web.text import Text
+
+router = APIRouter()
+Viewer = Annotated[Principal, needs("warning.view")]
+Drafter = Annotated[Principal, needs("warning.draft")]
+Verifier = Annotated[Principal, needs("order.verify")]
+Works = Annotated[Principal, needs("order.answer")]
+Where = Annotated[Site, Depends(site)]
+Field = Annotated[str, Form()]
+
+
+def _workspace(where: Site) -> Workspace:
+    if not isinstance(where.workspace, Workspace):
+        raise NotFound("a bare folder of results has no warnings.", remedy="Open a workspace.")
+    return where.workspace
+
+
+def _run(where: Site) -> Any:
+    """The run that the frame names; warnings do not wait for one."""
+    try:
+        return views.current(where.workspace)
+    except QinglanError:
+        return None
+
+
+def _page(where: Site, request: Request, template: str, **context: Any) -> Response:
+    workspace = _workspace(where)
+    names = {p.place: {"place": p.place, "name": p.name, "name_en": p.name_en} for p in workspace.places}
+    where.stands_on(request, "now")
+    return where.page(
+        request, template, _run(where), names=names, words=flow.words(), moves=flow.moves(), species=flow.SPECIES,
+        methods=flow.METHODS, **context,
+    )  # fmt: skip
+
+
+@router.get("/warnings")
+def board(request: Request, site: Where, me: Viewer) -> Response:
+    """What the air asks of each place now, the warnings that are open, and those that are closed."""
+    found = shown.board(_workspace(site), site.clock())
+    drafts = [row["place"] for row in found["asked"] if me.may("warning.draft", row["place"])]
+    return _page(site, request, "warnings.html", **found, drafts=drafts)
+
+
+@router.post("/warnings")
+def draft(
+    site: Where, me: Drafter, place: Field, level: Field, reason: Field = "", starts: Field = ""
+) -> Response:
+    """Draft a warning of a place on the evidence of this moment."""
+    made = flow.draft(
+        _workspace(site), place, level, starts_at=flow.wall(starts), reason=reason, me=me, at=site.clock()
+    )
+    return _to(made, "draft")
+
+
+def _to(warning: str, name: str) -> Response:
+    return RedirectResponse(f"/warnings/{warning}?done={name}", status_code=303)
+
+
+@router.get("/warnings/{warning}")
+def room(request: Request, site: Where, me: Viewer, warning: str, done: str = "") -> Response:
+    """One warning on one screen."""
+    found = shown.room(_workspace(site), warning, site.clock(), me)
+    return _page(
+        site, request, "warning.html", **found, done=done, forms=flow.FORMS, now=site.clock(),
+        verifies=[o["id"] for o in found["orders"] if me.may("order.verify", o["place"])],
+    )  # fmt: skip
+
+
+@router.post("/warnings/{warning}/moves")
+def move(site: Where, me: Viewer, warning: str, move: Field, reason: Field = "", level: Field = "") -> Response:
+    """Move a warning; who may, says the table of moves by the level that it touches."""
+    flow.act(_workspace(site), warning, move, me=me, at=site.clock(), reason=reason, level=level)
+    return _to(warning, move)
+
+
+@router.get("/warnings/{warning}/notices/{number}.{form}")
+def notice(request: Request, site: Where, me: Viewer, warning: str, number: int, form: str) -> Response:
+    """A frozen notice to take away, in the reader's language."""
+    if form not in flow.FORMS:
+        raise UnknownName("format", form, tuple(flow.FORMS))
+    data, name = flow.export(_workspace(site), warning, number, Reader.of(request).language, form)
+    headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-cache"}
+    return Response(data, media_type=flow.FORMS[form], headers=headers)
+
+
+@router.get("/warnings/{warning}/orders.{kind}")
+def sheet(request: Request, site: Where, me: Viewer, warning: str, kind: str) -> Response:
+    """The orders of a warning, a line a row."""
+    rows = [
+        {**{k: order[k] for k in ("uscc", "enterprise", "place", "level", "state")}, **line}
+        for order in flow.orders_of(_workspace(site), warning, site.clock())
+        for line in order["lines"]
+    ]
+    words = Text(Reader.of(request).language)
+    columns = (
+        "uscc", "enterprise", "place", "level", "state", "line_no", "line", "measure", "cut", "done",
+        *flow.SPECIES,
+    )  # fmt: skip
+    return site.sheet(request, f"orders-{warning}", {c: words(f"order_column.{c}") for c in columns}, rows, kind)
+
+
+@router.post("/warnings/{warning}/orders/{order}")
+def verify(
+    site: Where, me: Verifier, warning: str, order: int, line: Field, method: Field, cut: Field, note: Field = ""
+) -> Response:
+    """Write down what was found of a line."""
+    flow.verify(_workspace(site), order, line, method, _number(cut), note=note, me=me, at=site.clock())
+    return RedirectResponse(f"/warnings/{warning}?done=verified#order-{order}", status_code=303)
+
+
+def _number(text: str) -> float:
+    """A number of a form; what is none becomes one that no rule takes."""
+    try:
+        return float(text)
+    except ValueError:
+        return float("nan")
+
+
+@router.get("/orders")
+def orders(request: Request, site: Where, me: Works, done: str = "") -> Response:
+    """Orders to the enterprises of who asks."""
+    rows = flow.orders_to(_workspace(site), me, site.clock())
+    return _page(site, request, "orders.html", orders=rows, done=done)
+
+
+@router.post("/orders/{order}")
+def answer(site: Where, me: Works, order: int, kind: Field, note: Field = "") -> Response:
+    """Acknowledge an order, or refuse it saying why."""
+    flow.answer(_workspace(site), order, kind, note=note, me=me, at=site.clock())
+    return RedirectResponse(f"/orders?done={kind}#order-{order}", status_code=303)
