@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -428,3 +429,65 @@ def test_a_mail_says_what_to_do(workspace: Workspace, monkeypatch: pytest.Monkey
         file.unlink()
     assert sent[:3] == [("mail.cn", 587), "tls", ("u", "s3cret")]
     assert (sent[3]["To"], "L-001" in sent[3].get_content()) == ("x@y.cn", True)
+
+
+def test_the_forecast_goes_on_where_the_observation_ends(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Days of the newest forecast until now; its upper quartile, and dust left out, as the options say."""
+    asked_for: list[Any] = []
+
+    def latest(space: Workspace, places: list[str], as_of: datetime) -> Any:
+        asked_for.append((places, as_of))
+        days = [NOW.date() + timedelta(days=k) for k in range(1, 4)]
+        return SimpleNamespace(aqi=pl.DataFrame({
+            "place": places * 3, "made_at": [NOW - timedelta(hours=1)] * 3, "day": days, "q50": [160.0, 170, 90],
+            "q75": [201.0, 202, 140], "dust": [False, False, True], "ozone": [False] * 3,
+        }))  # fmt: skip
+
+    monkeypatch.setattr("qinglan.flow.forecasts.latest", latest)
+    found = flow.asked(workspace, NOW)[PLACE]
+    assert asked_for[0][1] == NOW
+    assert (found.act, found.joint, found.inputs["forecast"]) == ("issue", "yellow", 3)
+    assert found.proposal.outcome.left_out == 24
+    told = flow.evidence(found, workspace, NOW)
+    assert {a["key"] for a in told["against"]} == {"left_out", "forecast_only", "exactly", "no_observation"}
+    file = workspace.home / "jurisdictions.yaml"
+    file.write_text('jurisdictions: {"630100": {options: {forecast: upper}}}\n')
+    try:
+        assert flow.asked(workspace, NOW)[PLACE].joint == "orange"
+    finally:
+        file.unlink()
+
+
+def test_the_effect_is_held_against_the_forecast_made_before(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two days observed at 80 and 90 against medians of 100 and 120, all errors together: -25, from -55 to 5."""
+    quantiles = {
+        "q05": [70.0, 90],
+        "q25": [90.0, 110],
+        "q50": [100.0, 120],
+        "q75": [110.0, 130],
+        "q95": [130.0, 150],
+    }
+    days = [date(2025, 12, 2), date(2025, 12, 3)]
+    warning = begin(workspace)
+    go(workspace, warning, *TO_ISSUE)
+
+    def latest(space: Workspace, places: list[str], as_of: datetime) -> Any:
+        assert as_of == NOW
+        return SimpleNamespace(values=pl.DataFrame(
+            {"place": places * 2, "item": ["pm2_5"] * 2, "day": days, "made_at": [NOW] * 2, **quantiles}
+        ))  # fmt: skip
+
+    monkeypatch.setattr("qinglan.flow.forecasts.latest", latest)
+    monkeypatch.setattr("qinglan.flow.warnings.reviewing.QUANTILES", tuple(quantiles))
+    air = [{"day": d, "pm2_5": v, "in_force": True} for d, v in zip(days, (80.0, 90.0), strict=True)]
+    found = flow.effect_of(workspace, store.history(workspace.registry, warning), air)
+    assert found is not None
+    assert [found[k] for k in ("observed", "without", "change", "low", "high")] == pytest.approx(
+        [85, 110, -25, -55, 5]
+    )
+    assert (found["sure"], found["hours"]) == (False, 2)
+    assert flow.effect_of(workspace, store.history(workspace.registry, warning), []) is None

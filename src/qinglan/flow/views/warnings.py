@@ -62,6 +62,7 @@ def room(workspace: Workspace, warning: str, now: datetime, me: Principal) -> di
     for kept in store.notices(workspace.registry, warning):
         notices.setdefault(kept["move"], []).append(kept)
     orders = flow.orders_of(workspace, warning, now)
+    air = flow.air_of(workspace, history, now)
     reviewed = row["state"] == "reviewed"
     drawn = next((m["content"] for m in reversed(history) if m["move"] in ("draft", "redraft", "propose")), "")
     return {
@@ -70,7 +71,8 @@ def room(workspace: Workspace, warning: str, now: datetime, me: Principal) -> di
         "history": [{**m, "notices": notices.get(m["id"], [])} for m in history],
         "orders": orders,
         "sums": flow.summed(orders),
-        "air": flow.air_of(workspace, history, now),
+        "air": air,
+        "effect": flow.effect_of(workspace, history, air),
         "cases": flow.cases(orders),
         "evidence": _dated(flow.kept_evidence(workspace, drawn)),
         "review": flow.kept_evidence(workspace, history[-1]["content"]) if reviewed else {},

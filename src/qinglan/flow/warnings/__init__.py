@@ -28,7 +28,7 @@ from qinglan.flow.warnings.orders import (
     verify,
 )
 from qinglan.flow.warnings.proposing import Asked, asked, evidence, read_series
-from qinglan.flow.warnings.reviewing import air_of, cases, hours_in_force, review_of
+from qinglan.flow.warnings.reviewing import air_of, cases, effect_of, hours_in_force, review_of
 from qinglan.flow.warnings.rules import IN_FORCE, OPEN, jurisdictions, level_name, moves, rank_of, words
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "cut_from_use",
     "deliver",
     "draft",
+    "effect_of",
     "evidence",
     "export",
     "hours_in_force",

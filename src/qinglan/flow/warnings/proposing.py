@@ -18,6 +18,7 @@ import polars as pl
 from qinglan.core.clock import CST, today
 from qinglan.core.errors import LayoutError, NotFound
 from qinglan.episode.triggers import LEVELS, NONE, SERIES, Proposal, propose, together
+from qinglan.flow import forecasts
 from qinglan.flow.views.result import current
 from qinglan.flow.warnings.rules import BOOK, IN_FORCE, book_of, jurisdiction, jurisdictions, partners
 from qinglan.flow.workspace import Workspace
@@ -95,12 +96,40 @@ def series_of(workspace: Workspace, place: str, now: datetime) -> tuple[pl.DataF
     here = today(now)
     rows = _observed(workspace, place, here)
     last = rows[-1]["start"].astimezone(CST).date() if rows else here - timedelta(days=1)
+    ahead, made_at = _forecast(workspace, place, now, last)
     notes = [] if rows else ["no_observation"]
     if rows and last < here - timedelta(days=1):
         notes.append("old_observation")
-    notes.append("no_forecast")
-    series = pl.DataFrame(rows, schema=SERIES)
-    return series, {"observed": len(rows), "forecast": 0, "last_observed": last.isoformat(), "notes": notes}
+    if not ahead:
+        notes.append("no_forecast")
+    elif today(made_at) < here:
+        notes.append("old_forecast")
+    inputs = {
+        "observed": len(rows), "forecast": len(ahead), "last_observed": last.isoformat(),
+        "made_at": made_at.isoformat(), "notes": notes,
+    }  # fmt: skip
+    return pl.DataFrame([*rows, *ahead], schema=SERIES), inputs
+
+
+#: Column of a forecast's AQI that each choice of the option `forecast` reads.
+_SAID = {"median": "q50", "upper": "q75"}
+
+
+def _forecast(workspace: Workspace, place: str, now: datetime, last: date) -> tuple[list[Row], datetime]:
+    """Days after the last observed one out of the newest forecast made until now, and when it was made."""
+    try:
+        said = forecasts.latest(workspace, [place], as_of=now).aqi
+    except NotFound:
+        return [], now
+    book, _ = book_of(workspace, place, today(now))
+    column = _SAID[book.option("forecast")]
+    rows = said.filter(pl.col("day") > last).sort("day").to_dicts()
+    made_at = rows[0]["made_at"] if rows else now
+    return [
+        {"start": begin_of(r["day"]), "hours": 24, "aqi": r[column], "observed": False, "dust": bool(r["dust"]),
+         "ozone": bool(r["ozone"])}
+        for r in rows
+    ], made_at  # fmt: skip
 
 
 def _observed(workspace: Workspace, place: str, here: date) -> list[Row]:

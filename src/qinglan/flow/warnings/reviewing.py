@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from qinglan.core.clock import CST, today
 from qinglan.core.errors import NotFound
-from qinglan.episode.review import kept
+from qinglan.episode.review import effect, kept
+from qinglan.flow import forecasts
 from qinglan.flow.views.result import current
 from qinglan.flow.warnings.orders import orders_of, summed
 from qinglan.flow.workspace import Workspace
+from qinglan.forecast.air_index import QUANTILES
 from qinglan.store import warnings as store
 
 Row = dict[str, Any]
+_DRAWS = 181
 
 
 def review_of(workspace: Workspace, warning: str, now: datetime) -> Row:
@@ -23,20 +28,57 @@ def review_of(workspace: Workspace, warning: str, now: datetime) -> Row:
 
     `hours` in force, by level; `orders` summed; `kept` : lines promised against found, least kept first (only
     those that were checked); `cases` : enterprises that refused, never answered, or did not keep a line; `air` :
-    observed days from two before the start to two after the end; `effect` : None,
-    while no forecast without cuts is kept.
+    observed days from two before the start to two after the end; `effect` : of :func:`effect_of`.
     """
     history = store.history(workspace.registry, warning)
     orders = orders_of(workspace, warning, now)
+    air = air_of(workspace, history, now)
     return {
         "warning": warning,
         "hours": hours_in_force(history, now),
         "orders": summed(orders),
         "kept": _kept(orders),
         "cases": cases(orders),
-        "air": air_of(workspace, history, now),
-        "effect": None,
+        "air": air,
+        "effect": effect_of(workspace, history, air),
     }
+
+
+def effect_of(workspace: Workspace, history: list[Row], air: list[Row]) -> Row | None:
+    """What PM2.5 [ug/m3] was while the warning was in force, against the forecast made before it was issued.
+
+    That forecast knows of no cuts. `observed, without, change, low, high, sure, hours` (here days) of
+    :func:`qinglan.episode.review.effect`, and `made_at`; None where no such forecast reaches the days. The errors
+    of its days are taken to go wholly together, which makes the interval as wide as it can be; a forecast that is
+    biased makes a biased effect.
+    """
+    issued = [m for m in history if m["move"] == "issue"]
+    days = {r["day"]: r["pm2_5"] for r in air if r["in_force"] and r["pm2_5"] is not None}
+    if not issued or not days:
+        return None
+    try:
+        said = forecasts.latest(workspace, [place_of(history)], as_of=issued[0]["at"]).values
+    except NotFound:
+        return None
+    rows = (
+        said.filter(pl.col("item") == "pm2_5", pl.col("day").is_in(list(days))).drop_nulls(QUANTILES).sort("day")
+    )
+    if rows.is_empty():
+        return None
+    levels = [int(name[1:]) / 100 for name in QUANTILES]
+    ranks = np.linspace(levels[0], levels[-1], _DRAWS)
+    without = np.stack(
+        [np.interp(ranks, levels, quantiles) for quantiles in rows.select(QUANTILES).rows()], axis=1
+    )
+    observed = np.array([days[day] for day in rows["day"]], dtype=np.float64)
+    # The draws end at the outer quantiles, so all of them are the interval that lies between these.
+    found = effect(observed, without, level=1.0)
+    return {**asdict(found), "made_at": rows["made_at"][0].isoformat(), "level": levels[-1] - levels[0]}
+
+
+def place_of(history: list[Row]) -> str:
+    """The place of a warning: its id begins with it."""
+    return str(history[0]["warning"]).split("-")[0]
 
 
 def hours_in_force(history: list[Row], now: datetime) -> dict[str, float]:
@@ -95,7 +137,7 @@ def air_of(workspace: Workspace, history: list[Row], now: datetime) -> list[Row]
         result = current(workspace)
     except NotFound:
         return []
-    place = history[0]["warning"].split("-")[0]
+    place = place_of(history)
     within = "place = $place and day between $first and $last"
     span = {"place": place, "first": first, "last": last}
     fine = {r["day"]: r["pm2_5"] for r in result.rows("place_days", within, "day", **span)}
