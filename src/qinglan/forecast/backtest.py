@@ -6,7 +6,7 @@ A model gets a history cut at its origin, so what came later cannot reach it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -47,6 +47,31 @@ class Run:
                 }
             )
         return found
+
+    def since(self, origin: int) -> Run:
+        """Only the forecasts from ``origin`` on."""
+        at = int(np.searchsorted(self.origins, origin))
+        return replace(
+            self,
+            values=self.values[at:],
+            mean=self.mean[at:],
+            observed=self.observed[at:],
+            origins=self.origins[at:],
+        )
+
+
+def join(first: Run, later: Run) -> Run:
+    """One run of two: forecasts of a time before, from which ``calibrate`` and ``blend`` have their start."""
+    alike = first.leads == later.leads and first.levels == later.levels
+    if not alike or first.origins[-1] >= later.origins[0]:
+        raise UsageError("runs to join need the same leads and levels, the earlier one first; roll them alike")
+    return replace(
+        later,
+        values=np.concatenate([first.values, later.values]),
+        mean=np.concatenate([first.mean, later.mean]),
+        observed=np.concatenate([first.observed, later.observed]),
+        origins=first.origins + later.origins,
+    )
 
 
 def roll(model: Model, history: History, origins: Sequence[int], leads: Sequence[int], ahead: int = 0) -> Run:

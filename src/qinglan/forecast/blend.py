@@ -1,30 +1,83 @@
-"""Several models as one: quantiles and means averaged with weights from their recent CRPS, by lead."""
+"""Several models as one: quantiles and means averaged with weights that are learnt as the air comes, by lead.
+
+Exponentiated gradient (Kivinen and Warmuth 1997, doi:10.1006/inco.1996.2612): a model's weight grows with how much
+better the blend would have been with more of it. In the long run the blend is no worse than the best fixed average
+of its models, and so than the best of them. The mean has weights of its own: it answers for squares, the quantiles
+for CRPS.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from qinglan.core.errors import UsageError
 from qinglan.forecast.backtest import Run
-from qinglan.forecast.conformal import checked
-from qinglan.forecast.scores import crps
+from qinglan.forecast.series import Floats
+
+#: (blended, observed) to the loss by series and its gradient at the blended forecast.
+Loss = Callable[[Floats, Floats], tuple[Floats, Floats]]
+#: How far weights go after one forecast, in units of the mean loss.
+RATE = 0.1
 
 
-def blend(runs: Sequence[Run], window: int = 60, power: float = 6.0) -> Run:
-    """Weights go with CRPS to the power of ``-power`` over ``window`` forecasts; equal before any."""
+def blend(runs: Sequence[Run], window: int = 2000) -> Run:
+    """Equal weights before any forecast is observed; the weights remember about ``window`` forecasts.
+
+    A model without a forecast for a series (NaN) is left out there. ``join`` each run to one
+    over a time before, and the weights are learnt from the first day.
+    """
     if not runs or any(run.origins != runs[0].origins or run.leads != runs[0].leads for run in runs):
         raise UsageError("models to blend need the same origins and leads; roll them alike")
     first = runs[0]
-    values, mean = np.zeros_like(first.values), np.zeros_like(first.mean)
+    level = np.asarray(first.levels)
+    share = np.diff(np.concatenate([[0.0], (level[1:] + level[:-1]) / 2, [1.0]]))
+
+    def pinball(said: Floats, seen: Floats) -> tuple[Floats, Floats]:
+        slope = 2 * ((seen[:, None] < said) - level) * share
+        cost: Floats = np.sum(slope * (said - seen[:, None]), axis=1)
+        return cost, slope
+
+    def square(said: Floats, seen: Floats) -> tuple[Floats, Floats]:
+        cost: Floats = (said[:, 0] - seen) ** 2
+        return cost, 2 * (said - seen[:, None])
+
+    values, mean = np.empty_like(first.values), np.empty_like(first.mean)
     for place, lead in enumerate(first.leads):
-        for at in range(len(first.origins)):
-            past = checked(first, at, lead, window)
-            recent = [crps(run.values[past, :, place], run.levels, run.observed[past, :, place]) for run in runs]
-            weights = np.maximum(recent, 1e-9) ** -power if np.isfinite(recent).all() else np.ones(len(runs))
-            for run, weight in zip(runs, weights / weights.sum(), strict=True):
-                values[at, :, place] += weight * run.values[at, :, place]
-                mean[at, :, place] += weight * run.mean[at, :, place]
+        seen = first.observed[:, :, place]
+        due = [int(np.searchsorted(first.origins, origin - lead, side="right")) for origin in first.origins]
+        spreads = np.stack([run.values[:, :, place] for run in runs])
+        means = np.stack([run.mean[:, :, place, None] for run in runs])
+        values[:, :, place] = _learn(spreads, seen, due, window, pinball)
+        mean[:, :, place] = _learn(means, seen, due, window, square)[:, :, 0]
     return replace(first, name="blend", values=values, mean=mean)
+
+
+def _learn(said: Floats, seen: Floats, due: Sequence[int], window: int, loss: Loss) -> Floats:
+    """(origin, series, part) from ``said`` (model, origin, series, part); ``due[at]`` are observed at ``at``."""
+    made, gained, lost = np.empty_like(said[0]), np.zeros(len(said)), np.zeros(2)
+    done = 0
+    for at, known in enumerate(due):
+        for past in range(done, known):
+            cost, slope = loss(made[past], seen[past])
+            gain = (slope * (made[past] - said[:, past])).sum(axis=2)
+            there = np.isfinite(gain).all(axis=0) & np.isfinite(seen[past])
+            if there.any():
+                gained = gained * (1 - 1 / window) + gain[:, there].mean(axis=1)
+                lost += (cost[there].mean(), 1.0)
+        done = max(done, known)
+        typical = max(lost[0] / max(lost[1], 1.0), 1e-12)
+        made[at] = _average(said[:, at], np.exp(RATE * (gained - gained.max()) / typical))
+    return np.asarray(made, dtype=np.float64)
+
+
+def _average(said: Floats, weights: Floats) -> Floats:
+    """Weighted mean over models (first axis) of those that say something; NaN where none does."""
+    known = np.isfinite(said)
+    shaped = weights[:, None, None] * known
+    shaped = np.where(shaped.sum(axis=0) > 0, shaped, known)
+    total = shaped.sum(axis=0)
+    found = (shaped * np.where(known, said, 0.0)).sum(axis=0) / np.where(total > 0, total, np.nan)
+    return np.asarray(found, dtype=np.float64)

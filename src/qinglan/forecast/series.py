@@ -62,6 +62,12 @@ class History:
         weather = {name: array[:, : length + ahead] for name, array in self.weather.items()}
         return replace(self, values=self.values[:, :length], weather=weather)
 
+    def last(self, steps: int) -> History:
+        """The same without what is more than ``steps`` before the cut-off."""
+        first = max(self.length - steps, 0)
+        weather = {name: array[:, first:] for name, array in self.weather.items()}
+        return replace(self, values=self.values[:, first:], start=self.start + first * self.step, weather=weather)
+
     def clock(self, at: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Hour of day, day of year (from 0), day of week (Monday 0) of steps ``at``, in China Standard Time."""
         minutes = int(self.step.total_seconds() // 60)
