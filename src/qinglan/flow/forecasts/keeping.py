@@ -1,7 +1,7 @@
 """Fitted models on the disk as plain data: text of trees, arrays, numbers. Nothing that is read can run.
 
-A model is its class by name (:data:`CLASSES`) and what its attributes hold. Arrays lie in ``models.npz``, the rest
-in ``models.json``.
+A model is its class by name (:data:`MAKERS`) and what its attributes hold, parts (:data:`PARTS`) among them. Arrays
+lie in ``models.npz``, the rest in ``models.json``.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ import numpy as np
 from qinglan.core.errors import StoreError
 from qinglan.forecast.models import Model
 from qinglan.forecast.models.climatology import Climatology
+from qinglan.forecast.models.linear import Linear
 from qinglan.forecast.models.persistence import Persistence
+from qinglan.forecast.seasonal import Seasonal
 
 #: Rows (series x origin x lead) that trees are grown on at most: more cost time and bring little here.
 ROWS = 20_000
@@ -45,6 +47,8 @@ MAKERS: Mapping[str, Callable[[int], Model]] = {
     "climatology": lambda rows: Climatology(),
     "boosted": _boosted,
 }
+#: What models may be made of besides plain data, by name.
+PARTS: Mapping[str, type] = {"linear": Linear, "seasonal": Seasonal}
 
 
 def save(folder: Path, models: Mapping[str, Mapping[str, Model]]) -> None:
@@ -91,6 +95,9 @@ def _plain(value: Any, arrays: dict[str, Any]) -> Any:
         return {"pairs": [[_plain(k, arrays), _plain(v, arrays)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         return {"tuple" if isinstance(value, tuple) else "list": [_plain(v, arrays) for v in value]}
+    for name, kind in PARTS.items():
+        if type(value) is kind:
+            return {"part": [name, _plain(vars(value), arrays)]}
     if hasattr(value, "model_to_string"):
         return {"trees": value.model_to_string()}
     raise TypeError(f"a fitted model holds {type(value).__name__}, which is not kept; hold arrays, numbers, trees")
@@ -104,6 +111,10 @@ def _back(value: Any, arrays: Mapping[str, Any]) -> Any:
         return arrays[held]
     if kind == "pairs":
         return {_back(k, arrays): _back(v, arrays) for k, v in held}
+    if kind == "part":
+        part: Any = object.__new__(PARTS[held[0]])
+        vars(part).update(_back(held[1], arrays))
+        return part
     if kind == "trees":
         import lightgbm
 
