@@ -1,7 +1,7 @@
 """Fitted models on the disk as plain data: text of trees, arrays, numbers. Nothing that is read can run.
 
-A model is its class by name (:data:`MAKERS`) and what its attributes hold, parts (:data:`PARTS`) among them. Arrays
-lie in ``models.npz``, the rest in ``models.json``.
+A model is its class by name (:data:`MAKERS`) and what its attributes hold, parts (:data:`PARTS`) among them.
+Arrays lie in ``models.npz``, the rest in ``models.json``.
 """
 
 from __future__ import annotations
