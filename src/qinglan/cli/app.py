@@ -17,6 +17,7 @@ from qinglan import __version__
 from qinglan.cli import (
     account_commands,
     complaint_commands,
+    emergency_commands,
     forecast_commands,
     inventory_commands,
     ledger_commands,
@@ -75,6 +76,7 @@ app.add_typer(ledger_commands.app, name="ledger")
 app.add_typer(inventory_commands.app, name="inventory")
 app.add_typer(forecast_commands.app, name="forecast")
 app.add_typer(warn_commands.app, name="warn")
+app.add_typer(emergency_commands.app, name="emergency")
 app.command("open-data")(complaint_commands.open_data)
 
 Paths = Annotated[list[Path], typer.Argument(help="文件、文件夹或压缩包 / files, folders or zip archives")]

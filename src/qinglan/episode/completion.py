@@ -149,7 +149,7 @@ def _prepared(lines: pl.DataFrame, terms: Terms) -> _Problem:
     if lacking:
         raise LayoutError(f"lines to complete lack {', '.join(lacking)}.", remedy="Give all columns of LINES.")
     if not lines.height:
-        raise UsageError("the list has no line that could cut.", remedy="Build it: qinglan warn list-build.")
+        raise UsageError("the list has no line that could cut.", remedy="Build it: qinglan emergency complete.")
     keys = lines["key"].to_list()
     low = np.maximum.accumulate(_matrix(lines, "low"), axis=1)
     high = _matrix(lines, "high")

@@ -16,6 +16,7 @@ from qinglan.flow.ledgers.editing import (
     move,
     one,
     save,
+    set_rows,
     withdraw,
 )
 from qinglan.flow.ledgers.frames import Frame, frame
@@ -103,6 +104,7 @@ __all__ = [
     "repair",
     "save",
     "scope",
+    "set_rows",
     "typed_text",
     "visible",
     "wanted",

@@ -19,7 +19,7 @@ from qinglan.core.errors import NotFound, UsageError
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.asking import Asked, wanted
 from qinglan.flow.ledgers.frames import Frame, frame, typed
-from qinglan.flow.ledgers.importing import Prepared, prepare, standing_writes
+from qinglan.flow.ledgers.importing import KEY_SEPARATOR, Prepared, prepare, standing_writes
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.declare import Ledger, load_ledger
 from qinglan.store import ledgers as store
@@ -286,6 +286,42 @@ def bulk_set(
     errors = made.faults.filter(pl.col("level") == "error")
     refused = found.height - counts["changed"] - counts["same"]
     return Bulk(found.height, counts["changed"], counts["same"], refused, errors, number)
+
+
+def set_rows(
+    workspace: Workspace,
+    ledger_id: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    reason: str,
+    me: Principal,
+    today: date,
+    now: datetime,
+) -> Bulk:
+    """Enter and correct many rows as one change; each names its identity and the typed columns that it sets.
+
+    Columns that a row does not name stay as they are. A row that its checks or the writer's rights refuse is left,
+    with its faults; UsageError when none can be taken or nothing changes.
+    """
+    ledger = load_ledger(ledger_id)
+    scope = rights.need(me, ledger, rights.EDIT)
+    _need_reason(reason)
+    base = frame(workspace, ledger)
+    wanted = {KEY_SEPARATOR.join(str(row[c]) for c in ledger.identity): row for row in rows}
+    there = base.rows.filter(pl.col("_key").is_in(list(wanted)))
+    known = {r["_key"]: r for r in there.iter_rows(named=True)}
+    whole = [{c: {**known.get(k, {}), **row}.get(c) for c in ledger.schema} for k, row in wanted.items()]
+    cells = as_cells(ledger, pl.DataFrame(whole, schema=dict(ledger.schema)))
+    made = prepare(workspace, base, cells, today=today, scope=scope)
+    counts, errors = made.counts, made.faults.filter(pl.col("level") == "error")
+    refused = len(whole) - counts["added"] - counts["changed"] - counts["same"] - counts["back"]
+    if not made.writes.height:
+        if refused:
+            raise RowRefused(errors.to_dicts())
+        raise UsageError("nothing was changed.", remedy="Nothing more is needed.")
+    number = _record(workspace, ledger, "bulk", reason, made, me, now)
+    taken = counts["added"] + counts["changed"] + counts["back"]
+    return Bulk(len(whole), taken, counts["same"], refused, errors, number)
 
 
 def merge(
