@@ -54,6 +54,8 @@ class Province:
     #: of each ledger that has rows, numbers of some of them; and lines set aside as (ledger, number)
     ledgers: Mapping[str, tuple[int, ...]]
     aside: tuple[tuple[str, int], ...]
+    #: enterprises on the emergency list
+    plants: tuple[str, ...]
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -84,7 +86,7 @@ def province(workspace: Workspace) -> Province:
         tuple(a["number"] for a in result.verdict["articles"]), tuple(row["id"] for row in workspace.loads()),
         tuple(hour_key(time) for time in today.hours(result)), _rejects(workspace),
         tuple(r["id"] for r in publications.listed(workspace.registry)), _users(workspace), runs,
-        *_ledgers(workspace),
+        *_ledgers(workspace), _plants(workspace),
     )  # fmt: skip
 
 
@@ -108,6 +110,13 @@ def _ledgers(workspace: Workspace) -> tuple[dict[str, tuple[int, ...]], tuple[tu
     rows = {name: tuple(ledgers.frame(workspace, name).rows["_row"].to_list()) for name in names}
     aside = tuple((name, row["id"]) for name in names for row in store.aside(workspace.registry, name))
     return {name: numbers for name, numbers in rows.items() if numbers}, aside
+
+
+def _plants(workspace: Workspace) -> tuple[str, ...]:
+    from qinglan.flow import ledgers
+
+    rows = ledgers.frame(workspace, "emergency-list").rows
+    return tuple(rows.filter(rows["year"] == rows["year"].max())["uscc"].unique().sort())
 
 
 @dataclass
@@ -247,6 +256,11 @@ PAGES: dict[str, Maker] = {
     "/ledgers/{ledger}/same": lambda d: d.ledger("/same"),
     "/ledgers/{ledger}/rows/new": lambda d: d.ledger("/rows/new"),
     "/ledgers/{ledger}/rows/{number}": lambda d: d.row(),
+    "/emergency-list": lambda d: f"/emergency-list?check={d.any('', 'coverage', 'ramp', 'tonnes')}",
+    "/emergency-list/lines": lambda d: f"/emergency-list/lines?grade={d.any('', 'A', 'B', 'C', 'D')}",
+    "/emergency-list/complete": lambda d: f"/emergency-list/complete?page={d.any(range(1, 10))}",
+    "/emergency-list/{uscc}": lambda d: f"/emergency-list/{d.any(d.known.plants)}",
+    "/grades": lambda d: f"/grades?only={d.any('', 'ending', 'expired', 'above', 'differs')}",
     "/admin": lambda d: "/admin",
     "/admin/users": lambda d: "/admin/users",
     "/admin/users/{user_id}": lambda d: f"/admin/users/{d.any(d.known.users)}",

@@ -66,7 +66,7 @@ ELSEWHERE = {
     *(f"forecast {n}" for n in ["train", "run", "show", "verify"]),
     *(f"warn {n}" for n in ["propose", "evaluate", "list", "show", "draft", "move", "orders", "verify", "notice"]),
     *("audit-log verify", "audit-log show"),
-    *(f"emergency {n}" for n in ["check", "complete", "lines"]),
+    *(f"emergency {n}" for n in ["check", "complete", "lines", "sheet"]),
     *(f"jobs {name}" for name in ("list", "history", "run", "add", "set", "work")),
 }
 

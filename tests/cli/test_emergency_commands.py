@@ -25,6 +25,10 @@ def test_the_list_is_checked_completed_and_accepted(qinglan: Any, tmp_path: Path
     offer = say("complete", "--json").json
     assert len(offer["needs"]) == 12
     assert "不减排：民生保障类" in say("complete", "--all").flat
+    paper = tmp_path / "plant.docx"
+    uscc = lines["试水泥"]["uscc"]
+    assert say("sheet", uscc, "-o", paper, "--json").json["bytes"] == paper.stat().st_size
+    assert say("sheet", uscc, "-o", tmp_path / "plant.odt").code == 2
     done = say("complete", "--accept", "--reason", "年度补足", "--by", "王", "--json").json
     assert (done["digest"], done["accepted"], done["refused"]) == (offer["digest"], len(offer["changes"]), 0)
     assert {r["check"] for r in say("check", "--json").json["findings"]}.isdisjoint({"coverage", "ramp"})

@@ -55,6 +55,7 @@ MADE = {
     "/ledgers/{ledger}/import/{number}": "/ledgers/boilers/import/1",
     "/ledgers/{ledger}/aside/{number}": "/ledgers/boilers/aside/1",
     "/inventory/map/{iy}/{ix}": "/inventory/map/64/123",
+    "/emergency-list/{uscc}": f"/emergency-list/{load_ledger('emergency-list').good[0]['uscc']}",
 }
 #: What is no page of its own: files, and parts of a page.
 PARTS = re.compile(
@@ -80,6 +81,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     chosen = [s for s in load_stations() if s.place in ("630100", "630200", "632800")][:8]
     simulate_into(workspace, date(2025, 1, 1), date(2025, 3, 31), stations=chosen)
     _keep_boilers(workspace)
+    grade = {**load_ledger("performance-grades").good[0], "assessed_on": "2024-09-20", "valid_to": "2025-04-20"}
+    _import(workspace, "performance-grades", [grade])
     run(workspace, now=NOW, review=confirm_known_dust)
     _keep_office(workspace)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
@@ -132,12 +135,16 @@ def _keep_boilers(workspace: Workspace) -> None:
     good = load_ledger("boilers").good[0]
     rows = [{**good, "boiler_no": f"QH630105-{n:04}", "capacity": 6 if n == 1 else 40} for n in range(1, 12)]
     rows[-1]["capacity"] = "四十五吨"
+    _import(workspace, "boilers", rows)
+
+
+def _import(workspace: Workspace, ledger: str, rows: list[dict[str, Any]]) -> None:
     cells = pl.DataFrame(
         [{k: str(v).lower() if isinstance(v, bool) else str(v) for k, v in r.items()} for r in rows]
     )
     office = ledgers.local_office(workspace, "tests")
     data, day = cells.write_csv().encode(), NOW.date()
-    ledgers.import_workbook(workspace, "boilers", data, name="锅炉.csv", me=office, today=day, now=NOW)
+    ledgers.import_workbook(workspace, ledger, data, name="锅炉.csv", me=office, today=day, now=NOW)
 
 
 @pytest.fixture(scope="module")

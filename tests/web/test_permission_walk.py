@@ -41,6 +41,7 @@ PARTS = {
     r"/complaints": r"complaint\.",
     r"/ledgers": r"ledger\.",
     r"/inventory": r"inventory\.",
+    r"/emergency-list|/grades": r"emergency\.",
     r"/admin/users|/admin/roles": r"admin\.users",
     r"/admin/audit": r"admin\.audit",
     r"/admin/settings": r"admin\.settings",

@@ -1,9 +1,10 @@
-"""`qinglan emergency`: the emergency list checked, completed, accepted; its lines and how each is checked."""
+"""`qinglan emergency`: the emergency list checked, completed, accepted; its lines; the sheet of a plant."""
 
 from __future__ import annotations
 
 import getpass
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -169,3 +170,30 @@ def complete(
         shell.give(told)
     if not found.met:
         raise typer.Exit(1)
+
+
+@app.command()
+def sheet(
+    context: typer.Context,
+    uscc: Annotated[str, typer.Argument(help="统一社会信用代码 / credit code of an enterprise")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="写到这个文件，.docx或.pdf / file to write, .docx or .pdf")
+    ],
+    year: Year = 0,
+    on: On = "",
+    by: By = "",
+) -> None:
+    """一厂一策：一家企业各级预警的措施、减排量、时限和核查方式。The sheet of one plant, as Word or PDF."""
+    from qinglan.flow import emergency
+    from qinglan.flow.ledgers import local_office
+
+    shell, workspace, day = _open(context, on)
+    me = local_office(workspace, by or getpass.getuser())
+    data, name = emergency.sheet(
+        workspace, me, day, uscc, language=shell.lang, form=out.suffix.removeprefix(".").lower(), year=year or None
+    )
+    out.write_bytes(data)
+    if shell.as_json:
+        shell.give({"name": name, "file": str(out), "bytes": len(data)})
+    else:
+        shell.out.print(shell.say(f"已写入{out}。", f"{out} was written."), markup=False)

@@ -26,7 +26,7 @@ NAV = (
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
     Door("ledgers", "/ledgers", "ledger.view", ("/ledgers",)),
     Door("inventory", "/inventory", "inventory.view", ("/inventory",)),
-    Door("response", "/warnings", "warning.view", ("/warnings",)),
+    Door("response", "/warnings", "warning.view", ("/warnings", "/emergency-list", "/grades")),
     Door("orders", "/orders", "order.answer", ("/orders",)),
     Door("review", "/review", "review.view", ("/review", "/disclosure")),
     Door("publications", "/publications", "publication.view", ("/publications",)),

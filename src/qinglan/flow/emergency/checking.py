@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -43,6 +44,11 @@ class Checked:
     change: int
 
 
+_kept: dict[tuple[Any, ...], Checked] = {}
+_lock = threading.Lock()
+_MOST = 4
+
+
 def year_of(workspace: Workspace, year: int | None = None) -> int:
     """The year asked for, else the newest year of the list; NotFound when there is none."""
     if year is not None:
@@ -57,10 +63,22 @@ def year_of(workspace: Workspace, year: int | None = None) -> int:
 
 
 def check(workspace: Workspace, today: date, year: int | None = None) -> Checked:
-    """The list of a year (None: its newest) held against the rule books, the ledgers and the inventory."""
+    """The list of a year (None: its newest) held against the rule books, the ledgers and the inventory.
+
+    Kept in memory until a ledger changes. NotFound as :func:`qinglan.flow.emergency.gathering.gathered`.
+    """
     asked = year_of(workspace, year)
-    base = frame(workspace, LEDGER)
     found = gathered(workspace, asked, today)
+    with _lock:
+        if found.stamp not in _kept:
+            while len(_kept) >= _MOST:
+                del _kept[next(iter(_kept))]
+            _kept[found.stamp] = _checked(workspace, asked, found)
+        return _kept[found.stamp]
+
+
+def _checked(workspace: Workspace, asked: int, found: Gathered) -> Checked:
+    base = frame(workspace, LEDGER)
     rows = with_lines(base.rows, found)
     rows = listed(rows, asked) if rows.filter(on_list(asked)).height else listed_none(rows)
     cuts = found.books.cuts

@@ -12,7 +12,9 @@ from qinglan.web.routes import (
     complaints,
     data,
     disclosure,
+    emergency,
     evaluation,
+    grades,
     inventory,
     inventory_map,
     ledger_rows,
@@ -62,5 +64,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     inventory_map.router,
     inventory.router,
     warnings.router,
+    emergency.router,
+    grades.router,
     operations.router,
 )
