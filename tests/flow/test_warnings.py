@@ -302,6 +302,7 @@ def test_partners_are_asked_together(workspace: Workspace) -> None:
     assert {p: (a.act, a.joint, a.by) for p, a in found.items()} == {
         "630100": ("issue", "yellow", ""), "630200": ("issue", "yellow", "630100"),
     }  # fmt: skip
+    assert set(flow.jurisdictions(workspace)[0]) >= {"630100", "632800"}, "every prefecture warns"
     assert "partner_only" in {a["key"] for a in flow.evidence(found["630200"], workspace, NOW)["against"]}
 
 

@@ -589,7 +589,7 @@ def test_an_episode_is_led_in_the_browser_and_outlives_the_kill_of_its_server(se
         act("chen", room, "propose", level="none", reason="the air is clear")
         act("leader", room, "change")
         page = open_("li", room)
-        page.locator("form:has([name=method])").locator("xpath=ancestor::details").locator("summary").click()
+        page.locator("details:has([name=method]) summary").click()
         page.locator("[name=cut]").fill("5")
         page.locator("form:has([name=method]) button[type=submit]").click()
         page.wait_for_url("**done=verified**")

@@ -92,7 +92,10 @@ def level_name(level: str, language: str) -> str:
 
 
 def jurisdictions(workspace: Workspace) -> tuple[dict[str, Jurisdiction], list[list[str]]]:
-    """Every place that warns, and the groups that respond together; ContentError lists every fault of a file."""
+    """Every place that warns, and the groups that respond together; ContentError lists every fault of a file.
+
+    Every prefecture of the office's province warns, by its own entry or by that of the province.
+    """
     raw = dict(content.read("episode", "jurisdictions"))
     file = workspace.home / OWN_FILE
     if file.is_file():
@@ -102,12 +105,19 @@ def jurisdictions(workspace: Workspace) -> tuple[dict[str, Jurisdiction], list[l
             "jurisdictions": {**raw["jurisdictions"], **own.get("jurisdictions", {})},
             "joint": own.get("joint", raw["joint"]),
         }
+    named = dict(raw["jurisdictions"])
+    whole = [p.place for p in workspace.places if p.level == "province" and p.place in named]
+    for place in workspace.places:
+        above = [code for code in whole if workspace.places.is_within(place.place, code)]
+        if place.level == "prefecture" and place.valid_to is None and above:
+            named.setdefault(place.place, named[above[0]])
     made = {
         place: Jurisdiction(
             place, row.get("options") or {}, row.get("clauses") or {}, row.get("source", ""),
             row.get("certainty", "low"),
         )
-        for place, row in raw["jurisdictions"].items()
+        for place, row in sorted(named.items())
+        if place not in whole
     }  # fmt: skip
     return made, [list(group["places"]) for group in raw["joint"]]
 

@@ -24,6 +24,7 @@ Verifier = Annotated[Principal, needs("order.verify")]
 Works = Annotated[Principal, needs("order.answer")]
 Where = Annotated[Site, Depends(site)]
 Field = Annotated[str, Form()]
+PAGE = 50
 
 
 def _workspace(where: Site) -> Workspace:
@@ -74,11 +75,17 @@ def _to(warning: str, name: str) -> Response:
 
 
 @router.get("/warnings/{warning}")
-def room(request: Request, site: Where, me: Viewer, warning: str, done: str = "") -> Response:
-    """One warning on one screen."""
+def room(
+    request: Request, site: Where, me: Viewer, warning: str, done: str = "", answer: str = "", page: int = 1
+) -> Response:
+    """One warning on one screen; its orders to be narrowed by their answer, fifty at a time."""
     found = shown.room(_workspace(site), warning, site.clock(), me)
+    orders = [o for o in found["orders"] if answer in ("", o["state"])]
+    pages = max(1, -(-len(orders) // PAGE))
+    page = min(max(page, 1), pages)
+    found |= {"orders": orders[(page - 1) * PAGE : page * PAGE], "page": page, "pages": pages, "chosen": answer}
     return _page(
-        site, request, "warning.html", **found, done=done, forms=flow.FORMS, now=site.clock(),
+        site, request, "warning.html", **found, done=done, forms=flow.FORMS,
         verifies=[o["id"] for o in found["orders"] if me.may("order.verify", o["place"])],
     )  # fmt: skip
 
