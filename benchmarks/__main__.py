@@ -17,7 +17,17 @@ RACES = {
     "statistics": "mydata",
     **{
         name: name
-        for name in ("ingest", "ledgers", "regridding", "hourly_field", "emergency_list", "spark", "api", "pages")
+        for name in (
+            "ingest",
+            "ledgers",
+            "regridding",
+            "hourly_field",
+            "emergency_list",
+            "forecast_beijing",
+            "spark",
+            "api",
+            "pages",
+        )
     },
 }
 
@@ -25,7 +35,17 @@ RACES = {
 def machine() -> str:
     """What the times were measured on."""
     found = []
-    for name in ("duckdb", "ibis-framework", "polars", "pandas", "numpy", "pyarrow", "pyspark"):
+    for name in (
+        "duckdb",
+        "ibis-framework",
+        "polars",
+        "pandas",
+        "numpy",
+        "pyarrow",
+        "pyspark",
+        "lightgbm",
+        "statsforecast",
+    ):
         try:
             found.append(f"{name} {version(name)}")
         except PackageNotFoundError:

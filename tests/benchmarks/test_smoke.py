@@ -63,6 +63,22 @@ def test_statistics_of_mydata(bench: Bench, test_data: Path, monkeypatch: pytest
     assert race(bench, "statistics")
 
 
+def test_forecasts_of_beijing_are_scored_beside_their_peers(
+    bench: Bench, test_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All by lead over the same origins; those who compile first (statsforecast) are left out and named."""
+    pytest.importorskip("lightgbm")
+    monkeypatch.setenv("QINGLAN_TEST_DATA", str(test_data))
+    found = race(bench, "forecast_beijing")
+    said = {name: answer for result in list(found.values())[:3] for name, answer in result.answer.items()}
+    assert {"Qinglan", "plain LightGBM", "persistence", "climatology"} <= set(said)
+    for name, answer in said.items():
+        assert [row["lead"] for row in answer["all"]] == [1, 6, 24], name
+        assert answer["origins"] == said["Qinglan"]["origins"], name
+        assert all(row["crps"] > 0 for row in answer["all"]), name
+    assert any("AutoETS: left out" in line for line in bench.said)  # type: ignore[attr-defined]
+
+
 def test_a_share_is_scaled_to_the_whole_job() -> None:
     one = Result(Contestant("ours", "a:b"), [2.0, 4.0, 3.0], [1.0], 100.0)
     part = Result(Contestant("peer", "a:b", share=0.1), [1.0], [0.5], 50.0)

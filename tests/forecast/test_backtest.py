@@ -19,6 +19,7 @@ from qinglan.forecast.models.boosted import Boosted
 from qinglan.forecast.models.climatology import Climatology
 from qinglan.forecast.models.linear import Linear
 from qinglan.forecast.models.persistence import Persistence
+from qinglan.forecast.models.season import Season
 from qinglan.forecast.scores import coverage, crps, mae, rmse
 from qinglan.forecast.series import LEVELS, History
 
@@ -52,6 +53,7 @@ def drawn(error: float, origins: int = 400) -> Run:
     [
         Persistence(),
         Climatology(),
+        Season(),
         Linear(),
         Boosted(rounds=5, threads=1),
         Boosted(ahead=True, rounds=5, threads=1),
@@ -71,7 +73,7 @@ def test_what_comes_after_the_cut_off_changes_nothing(model: Model) -> None:
     np.testing.assert_array_equal(before.mean, after.mean)
     values[:, 1299] = history.values[:, 1299] * 9
     moved = roll(model, replace(history, values=values), [1300], LEADS)
-    assert model.name == "climatology" or not np.array_equal(before.values, moved.values)
+    assert model.name in ("climatology", "season") or not np.array_equal(before.values, moved.values)
 
 
 def test_weather_that_is_wanted_and_missing_is_said() -> None:
@@ -90,6 +92,20 @@ def test_trees_beat_persistence_and_climatology_from_six_hours_on() -> None:
         runs.append(roll(model, history, range(2400, 2970, 11), LEADS))
     mine, *others = ([row["crps"] for row in run.scores()] for run in runs)
     assert all(one < min(rest) for one, *rest in zip(mine[1:], *(other[1:] for other in others), strict=True))
+
+
+def test_the_season_is_that_of_the_days_around_and_goes_on_over_new_year() -> None:
+    """Four years that rise by one a day, from 0 on 1 January: within a month of a day it is the day itself."""
+    days = np.arange(4 * 365)
+    values = ((days % 365) * 1.0)[None]
+    history = History(values, datetime(2021, 1, 1, tzinfo=CST), timedelta(days=1))
+    model = Season()
+    model.fit(history, (1,))
+    found = model.predict(history.until(1095 + 180), (1,))
+    assert found.mean[0, 0] == pytest.approx(180, abs=1)
+    assert found.values[0, 0, 0] == pytest.approx(150, abs=5)
+    turn = model.predict(history.until(1095), (1,))
+    assert turn.values[0, 0, 0] < 31 < 334 < turn.values[0, 0, -1]
 
 
 def test_crps_of_a_normal_distribution_is_its_closed_form() -> None:

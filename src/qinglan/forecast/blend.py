@@ -1,7 +1,8 @@
 """Several models as one: quantiles and means averaged with weights that are learnt as the air comes, by lead.
 
 Exponentiated gradient (Kivinen and Warmuth 1997, doi:10.1006/inco.1996.2612): a model's weight grows with how much
-better the blend would have been with more of it. In the long run the blend is no worse than the best fixed average
+better the blend would have been with more of it, held to the spread of that (as in AdaHedge, de Rooij et al. 2014,
+JMLR 15). In the long run the blend is no worse than the best fixed average
 of its models, and so than the best of them. The mean has weights of its own: it answers for squares, the quantiles
 for CRPS.
 """
@@ -17,10 +18,10 @@ from qinglan.core.errors import UsageError
 from qinglan.forecast.backtest import Run
 from qinglan.forecast.series import Floats
 
-#: (blended, observed) to the loss by series and its gradient at the blended forecast.
-Loss = Callable[[Floats, Floats], tuple[Floats, Floats]]
-#: How far weights go after one forecast, in units of the mean loss.
-RATE = 0.1
+#: (blended, observed) to the gradient of the loss at the blended forecast.
+Slope = Callable[[Floats, Floats], Floats]
+#: How far weights follow what was gained, in units of its own spread: few large errors must not decide.
+RATE = 1.0
 
 
 def blend(runs: Sequence[Run], window: int = 2000) -> Run:
@@ -35,14 +36,12 @@ def blend(runs: Sequence[Run], window: int = 2000) -> Run:
     level = np.asarray(first.levels)
     share = np.diff(np.concatenate([[0.0], (level[1:] + level[:-1]) / 2, [1.0]]))
 
-    def pinball(said: Floats, seen: Floats) -> tuple[Floats, Floats]:
-        slope = 2 * ((seen[:, None] < said) - level) * share
-        cost: Floats = np.sum(slope * (said - seen[:, None]), axis=1)
-        return cost, slope
+    def pinball(said: Floats, seen: Floats) -> Floats:
+        slope: Floats = 2 * ((seen[:, None] < said) - level) * share
+        return slope
 
-    def square(said: Floats, seen: Floats) -> tuple[Floats, Floats]:
-        cost: Floats = (said[:, 0] - seen) ** 2
-        return cost, 2 * (said - seen[:, None])
+    def square(said: Floats, seen: Floats) -> Floats:
+        return 2 * (said - seen[:, None])
 
     values, mean = np.empty_like(first.values), np.empty_like(first.mean)
     for place, lead in enumerate(first.leads):
@@ -55,21 +54,19 @@ def blend(runs: Sequence[Run], window: int = 2000) -> Run:
     return replace(first, name="blend", values=values, mean=mean)
 
 
-def _learn(said: Floats, seen: Floats, due: Sequence[int], window: int, loss: Loss) -> Floats:
+def _learn(said: Floats, seen: Floats, due: Sequence[int], window: int, slope: Slope) -> Floats:
     """(origin, series, part) from ``said`` (model, origin, series, part); ``due[at]`` are observed at ``at``."""
-    made, gained, lost = np.empty_like(said[0]), np.zeros(len(said)), np.zeros(2)
-    done = 0
+    made, gained, size, done = np.empty_like(said[0]), np.zeros(len(said)), 0.0, 0
     for at, known in enumerate(due):
         for past in range(done, known):
-            cost, slope = loss(made[past], seen[past])
-            gain = (slope * (made[past] - said[:, past])).sum(axis=2)
+            gain = (slope(made[past], seen[past]) * (made[past] - said[:, past])).sum(axis=2)
             there = np.isfinite(gain).all(axis=0) & np.isfinite(seen[past])
             if there.any():
-                gained = gained * (1 - 1 / window) + gain[:, there].mean(axis=1)
-                lost += (cost[there].mean(), 1.0)
+                better = gain[:, there].mean(axis=1)
+                gained = gained * (1 - 1 / window) + better
+                size = size * (1 - 1 / window) + float(np.max(better**2))
         done = max(done, known)
-        typical = max(lost[0] / max(lost[1], 1.0), 1e-12)
-        made[at] = _average(said[:, at], np.exp(RATE * (gained - gained.max()) / typical))
+        made[at] = _average(said[:, at], np.exp(RATE * (gained - gained.max()) / np.sqrt(max(size, 1e-24))))
     return np.asarray(made, dtype=np.float64)
 
 

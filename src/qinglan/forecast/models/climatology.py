@@ -25,12 +25,12 @@ class Climatology:
         """Count every cell once; ``leads`` make no difference."""
         hour, day, _ = history.clock(np.arange(history.length))
         season = day * SEASONS // 366
-        whole = _spread(history.values)
+        whole = spread(history.values)
         cells = np.repeat(whole[:, None, :], SEASONS * HOURS, axis=1)
         for cell in np.unique(season * HOURS + hour):
             found = history.values[:, season * HOURS + hour == cell]
             known = np.isfinite(found).any(axis=1)
-            cells[known, cell] = _spread(found[known])
+            cells[known, cell] = spread(found[known])
         self._cells = cells
 
     def predict(self, history: History, leads: Sequence[int]) -> Quantiles:
@@ -42,7 +42,7 @@ class Climatology:
         return Quantiles(found[:, :, 1:], found[:, :, 0], tuple(leads))
 
 
-def _spread(values: Floats) -> Floats:
+def spread(values: Floats) -> Floats:
     """(series, 1 + level): mean and quantiles over time; NaN for a series with nothing known."""
     found = np.full((values.shape[0], 1 + len(LEVELS)), np.nan)
     known = np.isfinite(values).any(axis=1)
