@@ -256,6 +256,7 @@ PAGES: dict[str, Maker] = {
     "/ledgers/{ledger}/same": lambda d: d.ledger("/same"),
     "/ledgers/{ledger}/rows/new": lambda d: d.ledger("/rows/new"),
     "/ledgers/{ledger}/rows/{number}": lambda d: d.row(),
+    "/warnings": lambda d: "/warnings",
     "/emergency-list": lambda d: f"/emergency-list?check={d.any('', 'coverage', 'ramp', 'tonnes')}",
     "/emergency-list/lines": lambda d: f"/emergency-list/lines?grade={d.any('', 'A', 'B', 'C', 'D')}",
     "/emergency-list/complete": lambda d: f"/emergency-list/complete?page={d.any(range(1, 10))}",
