@@ -55,7 +55,6 @@ MADE = {
     "/ledgers/{ledger}/import/{number}": "/ledgers/boilers/import/1",
     "/ledgers/{ledger}/aside/{number}": "/ledgers/boilers/aside/1",
     "/inventory/map/{iy}/{ix}": "/inventory/map/64/123",
-    "/emergency-list/{uscc}": f"/emergency-list/{load_ledger('emergency-list').good[0]['uscc']}",
 }
 #: What is no page of its own: files, and parts of a page.
 PARTS = re.compile(
@@ -81,8 +80,8 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     chosen = [s for s in load_stations() if s.place in ("630100", "630200", "632800")][:8]
     simulate_into(workspace, date(2025, 1, 1), date(2025, 3, 31), stations=chosen)
     _keep_boilers(workspace)
-    grade = {**load_ledger("performance-grades").good[0], "assessed_on": "2024-09-20", "valid_to": "2025-04-20"}
-    _import(workspace, "performance-grades", [grade])
+    grade = load_ledger("performance-grades").good[0] | {"assessed_on": "2024-09-20", "valid_to": "2025-04-20"}
+    _import(workspace, "performance-grades", [grade | {"uscc": WORKS, "county": "630105"}])
     run(workspace, now=NOW, review=confirm_known_dust)
     _keep_office(workspace)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
@@ -125,6 +124,7 @@ def _made(workspace: Workspace) -> dict[str, str]:
         "/data/rejects/{number}": f"/data/rejects/{rejects(workspace, Wanted())['rows'][0]['id']}",
         "/publications/{publication}": f"/publications/{bulletins.listed(workspace.registry)[0]['id']}",
         "/orders": "/orders",
+        "/emergency-list/{uscc}": f"/emergency-list/{WORKS}",
         "/warnings/{warning}": f"/warnings/{listed_warnings(workspace.registry)[0]['id']}",
         "/complaints/{number}": f"/complaints/{reports[0]['number']}",
     }

@@ -30,7 +30,8 @@ class Grades:
 
     rows : the ledger's columns and `number` (its row), `whole` (grade in force of the enterprise), `lowest` (of
     the seven indicators), `weakest` (those that hold it down), `stands` (in_force, ending, expired), `above`
-    (better than its lowest indicator), `listed` (grades on the list that are not in force).
+    (better than its lowest indicator), `on_list`, `listed` (grades on the list that are not in
+    force).
 
     counts : enterprises by grade in force, best first. edition : of the rule book on that day. warn : days.
     """
@@ -74,6 +75,7 @@ def grades(workspace: Workspace, me: Principal, today: date) -> Grades:
                 "weakest": tuple(n for n in indicators if low is not None and row[n] == low),
                 "stands": "expired" if ended else "ending" if near else "in_force",
                 "above": low is not None and _better(order, row["grade"], low),
+                "on_list": row["uscc"] in listed,
                 "listed": tuple(sorted(g for g in listed.get(row["uscc"], ()) if g != whole)),
             }
         )  # fmt: skip
