@@ -81,6 +81,21 @@ def test_a_grade_that_is_not_in_force_and_a_closed_enterprise_are_found(own: Wor
     assert ("stranger", GLASS) in told
 
 
+def test_what_is_not_in_use_cuts_nothing(own: Workspace) -> None:
+    """A listed line that no ledger knows: claimed, not credible, and no part of the completion."""
+    before = emergency.check(own, TODAY)
+    row = small.listed(CEMENT, "L-999", "试水泥", "cement", "C", **small.STOP | {"nox_day": 1000})
+    take(own, "emergency-list", row)
+    after = emergency.check(own, TODAY)
+    assert after.idle == {f"{CEMENT}|L-999|2025"}
+    first, then = (c.needs.filter(level="red", need="nox").row(0, named=True) for c in (before, after))
+    assert then["claimed_t"] - first["claimed_t"] == pytest.approx(1.0)
+    assert then["credible_t"] == pytest.approx(first["credible_t"])
+    found = emergency.propose(own, TODAY)
+    assert "L-999" not in found.rows["line_no"].to_list()
+    assert found.needs.filter(level="red", need="nox")["credible_t"][0] == pytest.approx(first["credible_t"])
+
+
 def test_the_completion_says_a_reason_for_each_line_and_keeps_what_it_must(space: Workspace) -> None:
     found = emergency.propose(space, TODAY)
     rows = {r["uscc"]: r for r in found.rows.iter_rows(named=True)}

@@ -21,6 +21,8 @@ from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.workspace import Workspace
 
 LEDGER = "emergency-list"
+#: Checks that say of a row that there is nothing to cut.
+_IDLE = ("stranger", "unknown_line")
 
 
 @dataclass(frozen=True)
@@ -29,8 +31,9 @@ class Checked:
 
     rows : of the ledger, listed, of the year, with tonnes a day by species and `product, code` where known.
     needs : `level, need, base_t, required, claimed, credible` [shares], `required_t, claimed_t, credible_t` [t/d],
-    `holds`. Claimed is what the list says; credible what remains when protected lines cut nothing and no line more
-    than it can reach on the first day. findings : FINDINGS. mends : of :func:`qinglan.episode.list_rows.mended`.
+    `holds`. Claimed is what the list says; credible what remains when protected lines cut nothing, no line more
+    than it can reach on the first day, and lines that are not in use (`idle`: their keys) nothing.
+    findings : FINDINGS. mends : of :func:`qinglan.episode.list_rows.mended`.
     change : the ledger's newest change.
     """
 
@@ -42,6 +45,7 @@ class Checked:
     terms: Terms
     gathered: Gathered
     change: int
+    idle: frozenset[str]
 
 
 _kept: dict[tuple[Any, ...], Checked] = {}
@@ -85,10 +89,12 @@ def _checked(workspace: Workspace, asked: int, found: Gathered) -> Checked:
     wanted = terms(cuts, found.base)
     good, mends = mended(rows, found.books)
     emitting = list(found.lines.filter(EMITS).select("uscc", "enterprise").unique(maintain_order=True).iter_rows())
-    told = findings(rows, wanted, cuts, emitting), against(rows, found.lines, found.working, cuts)
+    beside = against(rows, found.lines, found.working, cuts)
+    idle = frozenset(beside.filter(pl.col("check").is_in(_IDLE))["key"])
+    good = good.filter(~pl.col("_key").is_in(list(idle)))
     return Checked(
-        asked, rows, needs_of(wanted, claimed=rows, credible=good), pl.concat(told),
-        mends, wanted, found, base.change,
+        asked, rows, needs_of(wanted, claimed=rows, credible=good),
+        pl.concat([findings(rows, wanted, cuts, emitting), beside]), mends, wanted, found, base.change, idle,
     )  # fmt: skip
 
 

@@ -42,7 +42,7 @@ _MOST = 4
 class Proposal:
     """A completion of the list of a year.
 
-    rows : all rows of the completed list as the ledger would hold them, with `_row` (null: new). changes :
+    rows : rows of the completed list in use, as the ledger would hold them, with `_row` (null: new). changes :
     `key, kind, uscc, enterprise, county, line_no, line, sector, grade, <level>, <level>_cut, <level>_before`
     of the rows that it changes, and the reason of each in `zh, en`. needs : as :class:`Checked`, with `completed`.
     held : of :func:`qinglan.episode.reasons.held_back`. cost : CNY a day by level. digest : names the proposal.
@@ -90,8 +90,8 @@ def _proposed(workspace: Workspace, today: date, year: int) -> Proposal:
     after = completed(good, made.cuts, found.books)
     why = explained(lines, checked.terms, made)
     changes = _changes(before, after, mends, why)
-    needs = needs_of(checked.terms, claimed=checked.rows, credible=mended(checked.rows, found.books)[0],
-                     completed=after)  # fmt: skip
+    credible = mended(checked.rows.filter(~pl.col("_key").is_in(list(checked.idle))), found.books)[0]
+    needs = needs_of(checked.terms, claimed=checked.rows, credible=credible, completed=after)
     return Proposal(
         year, bool(needs["holds"].all()), _digest(checked.change, changes), after, changes, needs,
         needs_in_words(made), held_back(lines, checked.terms, made), dict(made.cost), checked,
@@ -102,7 +102,9 @@ def _start(workspace: Workspace, checked: Checked, today: date) -> pl.DataFrame:
     """What is completed: rows listed, rows due and not listed, and drafts for lines that have no row."""
     found = checked.gathered
     own = with_lines(frame(workspace, LEDGER).rows, found).filter(
-        (pl.col("year") == checked.year) & (pl.col("status") != "closed")
+        (pl.col("year") == checked.year)
+        & (pl.col("status") != "closed")
+        & ~pl.col("_key").is_in(list(checked.idle))  # what does not run can cut nothing
     )
     own = own.with_columns(_was=pl.col("status"), status=pl.lit("listed"))
     there = own.select("uscc", "line_no")
