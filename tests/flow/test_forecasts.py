@@ -119,7 +119,7 @@ def test_a_forecast_is_never_made_twice_nor_overwritten(home: Bare) -> None:
 
 def test_a_training_has_its_card_and_its_models_come_back_as_they_were(home: Bare) -> None:
     (card,) = forecasts.trainings(home)
-    assert (card.last, card.models) == (date(2025, 3, 25), ("persistence", "climatology", "boosted"))
+    assert (card.last, card.models) == (date(2025, 3, 25), ("persistence", "climatology", "linear", "boosted"))
     assert {row["model"] for row in card.scores} == {*card.models, "blend", "blend, calibrated"}
     assert card.check_from == "2024-12-04", "the last quarter of the days is kept from fitting"
     folder = home.home / training.FOLDER / card.id

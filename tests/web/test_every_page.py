@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
-from qinglan.flow import accounts, complaints, inventory, ledgers, publications, warnings
+from qinglan.flow import accounts, complaints, forecasts, inventory, ledgers, publications, warnings
 from qinglan.flow.demo import confirm_known_dust
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
@@ -83,6 +83,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     grade = load_ledger("performance-grades").good[0] | {"assessed_on": "2024-09-20", "valid_to": "2025-04-20"}
     _import(workspace, "performance-grades", [grade | {"uscc": WORKS, "county": "630105"}])
     run(workspace, now=NOW, review=confirm_known_dust)
+    forecasts.run(workspace, datetime(2025, 3, 20, 8, tzinfo=UTC), now=NOW)
     _keep_office(workspace)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
 

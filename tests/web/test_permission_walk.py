@@ -42,6 +42,7 @@ PARTS = {
     r"/ledgers": r"ledger\.",
     r"/inventory": r"inventory\.",
     r"/emergency-list|/grades": r"emergency\.",
+    r"/forecast|/desk": r"forecast\.",
     r"/admin/users|/admin/roles": r"admin\.users",
     r"/admin/audit": r"admin\.audit",
     r"/admin/settings": r"admin\.settings",

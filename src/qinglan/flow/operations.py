@@ -46,6 +46,7 @@ _ROOMS = (
     "qinglan.flow.bulletins",
     "qinglan.flow.accounts",
     "qinglan.flow.complaints",
+    "qinglan.flow.forecasts.jobs",
 )
 _ACTIONS: dict[str, Action] = {}
 

@@ -24,7 +24,14 @@ def mae(forecast: Floats, observed: Floats) -> float:
 
 
 def crps(quantiles: Floats, levels: Sequence[float], observed: Floats) -> float:
-    """Mean continuous ranked probability score from quantiles (last axis), in the unit of the values.
+    """Mean continuous ranked probability score from quantiles (last axis), in the unit of the values."""
+    loss = crps_each(quantiles, levels, observed)
+    kept = loss[np.isfinite(loss)]
+    return float(np.mean(kept)) if kept.size else float("nan")
+
+
+def crps_each(quantiles: Floats, levels: Sequence[float], observed: Floats) -> Floats:
+    """CRPS of each pair, in the shape of ``observed``.
 
     CRPS is twice the integral of the pinball loss over all levels (Laio and Tamea 2007,
     doi:10.5194/hess-11-1267-2007); each level stands for the part of 0..1 that is nearest to it.
@@ -32,9 +39,8 @@ def crps(quantiles: Floats, levels: Sequence[float], observed: Floats) -> float:
     level = np.asarray(levels, dtype=np.float64)
     edges = np.concatenate([[0.0], (level[1:] + level[:-1]) / 2, [1.0]])
     error = observed[..., None] - quantiles
-    loss = np.maximum(level * error, (level - 1) * error) @ np.diff(edges)
-    kept = loss[np.isfinite(loss)]
-    return float(2 * np.mean(kept)) if kept.size else float("nan")
+    found: Floats = 2 * (np.maximum(level * error, (level - 1) * error) @ np.diff(edges))
+    return found
 
 
 def coverage(low: Floats, high: Floats, observed: Floats) -> float:

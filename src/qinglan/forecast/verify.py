@@ -14,7 +14,7 @@ import polars as pl
 
 from qinglan.core.rulebook import RuleBook
 from qinglan.forecast.air_index import QUANTILES
-from qinglan.forecast.scores import coverage, crps, mae, rmse
+from qinglan.forecast.scores import coverage, crps, crps_each, mae, rmse
 from qinglan.forecast.series import LEVELS, Floats
 
 #: By what scores are told apart.
@@ -83,7 +83,7 @@ def skill(
         days = group["day"].rank("dense").to_numpy().astype(np.int64) - 1
         sums: Floats = np.stack(
             [
-                np.bincount(days, _losses(group.select(names).to_numpy(), seen))
+                np.bincount(days, crps_each(group.select(names).to_numpy(), LEVELS, seen))
                 for names in (QUANTILES, [f"other_{q}" for q in QUANTILES])
             ]
         )
@@ -103,11 +103,6 @@ def skill(
 
 def _arrays(group: pl.DataFrame) -> tuple[Floats, Floats, Floats]:
     return group["observed"].to_numpy(), group["mean"].to_numpy(), group.select(QUANTILES).to_numpy()
-
-
-def _losses(spread: Floats, seen: Floats) -> Floats:
-    """CRPS of each pair."""
-    return np.array([crps(spread[at : at + 1], LEVELS, seen[at : at + 1]) for at in range(seen.size)])
 
 
 def _interval(sums: Floats, rng: np.random.Generator) -> tuple[float | None, float | None]:

@@ -45,6 +45,7 @@ def _boosted(rows: int) -> Model:
 MAKERS: Mapping[str, Callable[[int], Model]] = {
     "persistence": lambda rows: Persistence(),
     "climatology": lambda rows: Climatology(),
+    "linear": lambda rows: Linear(),
     "boosted": _boosted,
 }
 #: What models may be made of besides plain data, by name.

@@ -131,7 +131,7 @@ def _values(
         parts += [_frame(forecast, places, item, name, days) for name, forecast in made.items()]
         if not checks.get(item):
             notes.append({"code": "not_weighed", "item": item})
-    notes += [{"code": "item_missing", "place": p, "items": items} for p, items in sorted(lacking.items())]
+    notes += [{"code": "item_missing", "place": p, "missing": items} for p, items in sorted(lacking.items())]
     return pl.concat(parts).sort("place", "item", "model", "day"), notes
 
 

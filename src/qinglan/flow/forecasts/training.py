@@ -124,11 +124,11 @@ def train(workspace: result.Workspace, made_at: datetime, *, progress: Progress 
 
 def _models(length: int, book: RuleBook) -> tuple[tuple[str, ...], tuple[Mapping[str, Any], ...]]:
     """Models that so many days allow, and what to say of the others."""
-    if not keeping.has_trees():
-        return ("persistence", "climatology"), ({"code": "no_trees"},)
     least = int(book.number("history.learn_days_min"))
     if length < least:
         return ("persistence", "climatology"), ({"code": "short_history", "days": length, "least": least},)
+    if not keeping.has_trees():
+        return ("persistence", "climatology", "linear"), ({"code": "no_trees"},)
     return tuple(keeping.MAKERS), ()
 
 
