@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from qinglan.core.clock import CST
+from qinglan.flow import forecasts, operations
+from qinglan.flow.workspace import open_workspace
+from qinglan.store import registry
 
 CALLS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "train": (("train", "--at", "2025-03-11"), "模型", "models", "check_from"),
@@ -19,13 +25,7 @@ CALLS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
 @pytest.fixture(scope="module")
 def _made(simulated_home: Path) -> None:
     """One forecast for all calls."""
-    from datetime import datetime
-
-    from qinglan.core.clock import CST
-    from qinglan.flow.forecasts import run
-    from qinglan.flow.workspace import open_workspace
-
-    run(open_workspace(simulated_home), datetime(2025, 3, 11, 16, tzinfo=CST))
+    forecasts.run(open_workspace(simulated_home), datetime(2025, 3, 11, 16, tzinfo=CST))
 
 
 @pytest.mark.parametrize("name", CALLS)
@@ -54,3 +54,18 @@ def test_wrong_words_are_answered_with_what_to_write(qinglan: Any, simulated_hom
         said = qinglan("--home", simulated_home, "--lang", "en", "forecast", *words)
         assert said.code != 0
         assert answer in said.flat
+
+
+@pytest.mark.usefixtures("_made")
+def test_the_job_of_the_afternoon_makes_one_and_the_audit_log_knows_it(simulated_home: Path) -> None:
+    workspace = open_workspace(simulated_home)
+    made = operations.actions()["forecast.run"](workspace, {}, datetime(2025, 3, 12, 16, tzinfo=CST))
+    newest = forecasts.newest(workspace)
+    assert made["forecast"] == newest.id
+    assert newest.about["cut_off"] == "2025-03-11"
+    assert not newest.about["hindcast"]
+    told = [e["subject"] for e in registry.events(workspace.registry, what="forecast.made")]
+    assert told.count(newest.id) == 1
+    again = operations.actions()["forecast.run"](workspace, {}, datetime(2025, 3, 12, 16, tzinfo=CST))
+    assert again["forecast"] == newest.id
+    assert [e["subject"] for e in registry.events(workspace.registry, what="forecast.made")] == told
