@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,15 @@ def told(documents: dict[str, str], program: str) -> list[tuple[str, list[str]]]
     return found
 
 
+@cache
+def whole() -> Any:
+    """The commands as one tree: building it anew for every line would take most of a minute."""
+    return typer.main.get_command(app)
+
+
 def fault(words: list[str]) -> str:
     """What is wrong with the words after ``qinglan``; empty when nothing is."""
-    root: Any = typer.main.get_command(app)
+    root = whole()
     common = {o: p for p in root.params for o in (*p.opts, *p.secondary_opts)}
     command, at, waiting = root, "qinglan", False
     for word in words:
