@@ -204,7 +204,8 @@ class _Line:
         raw, flags = np.full(size, np.nan), np.zeros((3, size), dtype=bool)
         begins = np.zeros(size, dtype=bool)
         begins[at] = True
-        leave = [c for c in ("dust", "ozone") if book.option(c) == "excluded"]
+        chosen = {"dust": book.option("dust"), "ozone": book.option("ozone")}
+        leave = [column for column, choice in chosen.items() if choice == "excluded"]
         out = rows.select(pl.any_horizontal(pl.lit(False), *(pl.col(c).fill_null(False) for c in leave)))
         columns = rows["aqi"].cast(pl.Float64).fill_null(np.nan).to_numpy(), out.to_series().to_numpy()
         for k, (first, hours) in enumerate(zip(at, length, strict=True)):

@@ -171,7 +171,7 @@ def jurisdiction(workspace: Workspace, place: str) -> Jurisdiction:
 def book_of(workspace: Workspace, place: str, on: date) -> tuple[RuleBook, Mapping[str, Any]]:
     """The rule book of a place on a day with the place's options, and its own levels."""
     own = jurisdiction(workspace, place)
-    form = own.options.get("form", load_book(BOOK, on).options["form"].default)
+    form = load_book(BOOK, on, **own.options).option("form")
     day = min(on, _KEPT_FORMS[form]) if form in _KEPT_FORMS else on
     return load_book(BOOK, day, **own.options), own.clauses
 
