@@ -16,8 +16,10 @@ from qinglan.core.errors import UsageError
 from qinglan.forecast.backtest import Run
 from qinglan.forecast.series import Floats
 
-#: How far the level asked goes after one forecast that was wholly outside.
-PACE = 0.01
+#: How far the level asked goes after one forecast that was wholly outside, were its outcome known at once. The
+#: more forecasts overlap before an outcome is known, the less each tells by itself: it goes by the distance of
+#: origins over that distance plus the lead.
+PACE = 0.03
 #: Least distance from the median, in logarithms, that can be stretched.
 LEAST = 1e-3
 
@@ -51,11 +53,13 @@ def _stretch(run: Run, place: int, lead: int, window: int, least: int) -> Floats
     median = logs[:, :, middle, None]
     wide = side * np.maximum(np.abs(logs - median), LEAST)
     out = (seen[:, :, None] - median) / np.where(side == 0, 1.0, wide)
+    apart = float(np.median(np.diff(run.origins))) if len(run.origins) > 1 else 1.0
+    pace = PACE * apart / (apart + lead)
     asked, told, ordered, new = inside.copy(), 0, np.empty((0, level.size)), 0
     for at in range(len(run.origins)):
         past = checked(run, at, lead, window)
         while past and told <= past[-1]:
-            asked += PACE * (inside - _within(np.log1p(values[told]), seen[told], side, inside))
+            asked += pace * (inside - _within(np.log1p(values[told]), seen[told], side, inside))
             told += 1
         if len(past) < least:
             continue
