@@ -47,6 +47,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """A module stays on one worker, and all that is asked of Spark on one too: a second cluster costs more."""
     from xdist.scheduler import LoadScopeScheduling
 
+    config.option.loadscopereorder = False  # by number of tests: it would put the longest of them last
+
     class Scheduling(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
             return "spark" if _on_spark(nodeid) else super()._split_scope(nodeid)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 
 from qinglan.core.clock import CST
 from qinglan.flow import forecasts, operations
+from qinglan.flow.forecasts import keeping
 from qinglan.flow.workspace import open_workspace
 from qinglan.store import registry
 
@@ -23,9 +25,13 @@ CALLS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
 
 
 @pytest.fixture(scope="module")
-def _made(simulated_home: Path) -> None:
-    """One forecast for all calls."""
-    forecasts.run(open_workspace(simulated_home), datetime(2025, 3, 11, 16, tzinfo=CST))
+def _made(simulated_home: Path) -> Iterator[None]:
+    """One forecast for all calls, of small models."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(keeping, "ROWS", 600)
+        patch.setattr(keeping, "ROUNDS", 6)
+        forecasts.run(open_workspace(simulated_home), datetime(2025, 3, 11, 16, tzinfo=CST))
+        yield
 
 
 @pytest.mark.parametrize("name", CALLS)
