@@ -116,6 +116,8 @@ def _plants(workspace: Workspace) -> tuple[str, ...]:
     from qinglan.flow import ledgers
 
     rows = ledgers.frame(workspace, "emergency-list").rows
+    if rows.is_empty():
+        return ()
     return tuple(rows.filter(rows["year"] == rows["year"].max())["uscc"].unique().sort())
 
 

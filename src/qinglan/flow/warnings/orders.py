@@ -38,6 +38,8 @@ def orders_for(workspace: Workspace, place: str, level: str) -> list[Row]:
     by the people is left alone.
     """
     rows = frame(workspace, LIST).rows.filter(pl.col("status") == "listed")
+    if rows.is_empty():
+        return []
     rows = rows.filter(pl.col("year") == rows["year"].max(), Scope(places=(place,)).of(load_ledger(LIST)))
     made: dict[str, Row] = {}
     for row in rows.sort("uscc", "line_no").iter_rows(named=True):
