@@ -38,6 +38,7 @@ def race(bench: Bench, name: str) -> dict[str, Any]:
     return {r.contestant.name: r for r in results}
 
 
+@pytest.mark.slow
 def test_national_year(bench: Bench) -> None:
     found = race(bench, "national_year")
     ours, polars, pandas = (found[n].answer for n in ("Qinglan", "Polars", "pandas, as Polars"))
@@ -48,21 +49,25 @@ def test_national_year(bench: Bench) -> None:
     assert {"station_days", "hourly_aqi", "evaluation", "ranking"} <= set(ours["stages"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["aqi_small", "hourly_field", "ingest", "qc", "emergency_list"])
 def test_contestants_agree(bench: Bench, name: str) -> None:
     assert len(race(bench, name)) >= 2
 
 
+@pytest.mark.slow
 def test_tenfold_says_how_it_grew(bench: Bench) -> None:
     assert len(race(bench, "tenfold")) == 2
     assert any("10 x the input" in line for line in bench.said)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_statistics_of_mydata(bench: Bench, test_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("QINGLAN_TEST_DATA", str(test_data))
     assert race(bench, "statistics")
 
 
+@pytest.mark.slow
 def test_forecasts_of_beijing_are_scored_beside_their_peers(
     bench: Bench, test_data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,6 +99,7 @@ def test_a_contestant_that_fails_is_named(bench: Bench) -> None:
         bench.race("x", [Contestant("nobody", "benchmarks.ours.national:scan", {"folder": "/nowhere"})])
 
 
+@pytest.mark.slow
 def test_ledgers(bench: Bench) -> None:
     """Every machine is read, one in a hundred is kept aside, and the second import changes nothing."""
     found = race(bench, "ledgers")
