@@ -23,6 +23,9 @@ from qinglan.flow.workspace import Workspace, init, open_workspace
 from qinglan.ledger.declare import load_ledger
 from qinglan.store.ledgers import Overtaken
 
+#: Each test solves a programme over an inventory.
+pytestmark = pytest.mark.slow
+
 small = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("small_list.py"))))
 BRICK, CEMENT, GLASS, HEAT, LIME = small.BRICK, small.CEMENT, small.GLASS, small.HEAT, small.LIME
 NOW, TODAY, assessed, small_list, take = small.NOW, small.TODAY, small.assessed, small.small_list, small.take

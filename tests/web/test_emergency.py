@@ -24,6 +24,9 @@ from qinglan.flow import emergency, ledgers
 from qinglan.flow.workspace import Workspace, init, open_workspace
 from qinglan.web import create_app
 
+#: An optimisation stands behind most pages.
+pytestmark = pytest.mark.slow
+
 small = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "flow" / "small_list.py")))
 BRICK, CEMENT, GLASS, HEAT, LIME, NOW, TODAY = (
     small.BRICK, small.CEMENT, small.GLASS, small.HEAT, small.LIME, small.NOW, small.TODAY
