@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -18,6 +17,7 @@ from qinglan.episode.list_sources import against
 from qinglan.episode.requirement import terms
 from qinglan.flow.emergency.gathering import Gathered, gathered
 from qinglan.flow.ledgers.frames import frame
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
 
 LEDGER = "emergency-list"
@@ -33,12 +33,13 @@ class Checked:
     needs : `level, need, base_t, required, claimed, credible` [shares], `required_t, claimed_t, credible_t` [t/d],
     `holds`. Claimed is what the list says; credible what remains when protected lines cut nothing, no line more
     than it can reach on the first day, and lines that are not in use (`idle`: their keys) nothing.
-    findings : FINDINGS. mends : of :func:`qinglan.episode.list_rows.mended`.
+    credible : those rows, so put right. findings : FINDINGS. mends : of :func:`qinglan.episode.list_rows.mended`.
     change : the ledger's newest change.
     """
 
     year: int
     rows: pl.DataFrame
+    credible: pl.DataFrame
     needs: pl.DataFrame
     findings: pl.DataFrame
     mends: pl.DataFrame
@@ -48,9 +49,8 @@ class Checked:
     idle: frozenset[str]
 
 
-_kept: dict[tuple[Any, ...], Checked] = {}
-_lock = threading.Lock()
 _MOST = 4
+_kept = Memory[Checked](_MOST)
 
 
 def year_of(workspace: Workspace, year: int | None = None) -> int:
@@ -73,12 +73,7 @@ def check(workspace: Workspace, today: date, year: int | None = None) -> Checked
     """
     asked = year_of(workspace, year)
     found = gathered(workspace, asked, today)
-    with _lock:
-        if found.stamp not in _kept:
-            while len(_kept) >= _MOST:
-                del _kept[next(iter(_kept))]
-            _kept[found.stamp] = _checked(workspace, asked, found)
-        return _kept[found.stamp]
+    return _kept.get(found.stamp, lambda: _checked(workspace, asked, found))
 
 
 def _checked(workspace: Workspace, asked: int, found: Gathered) -> Checked:
@@ -93,7 +88,7 @@ def _checked(workspace: Workspace, asked: int, found: Gathered) -> Checked:
     idle = frozenset(beside.filter(pl.col("check").is_in(_IDLE))["key"])
     good = good.filter(~pl.col("_key").is_in(list(idle)))
     return Checked(
-        asked, rows, needs_of(wanted, claimed=rows, credible=good),
+        asked, rows, good, needs_of(wanted, claimed=rows, credible=good),
         pl.concat([findings(rows, wanted, cuts, emitting), beside]), mends, wanted, found, base.change, idle,
     )  # fmt: skip
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -26,6 +25,7 @@ from qinglan.flow.emergency.checking import LEDGER, Checked, check, needs_of, wi
 from qinglan.flow.emergency.gathering import Gathered, gathered
 from qinglan.flow.ledgers.editing import Bulk, set_rows
 from qinglan.flow.ledgers.frames import frame
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.declare import load_ledger
 from qinglan.store.ledgers import Overtaken
@@ -60,8 +60,7 @@ class Proposal:
     checked: Checked
 
 
-_kept: dict[tuple[Any, ...], Proposal] = {}
-_lock = threading.Lock()
+_kept = Memory[Proposal](_MOST)
 
 
 def propose(workspace: Workspace, today: date, year: int | None = None) -> Proposal:
@@ -72,12 +71,7 @@ def propose(workspace: Workspace, today: date, year: int | None = None) -> Propo
     """
     asked = year_of(workspace, year)
     key = gathered(workspace, asked, today).stamp
-    with _lock:
-        if key not in _kept:
-            while len(_kept) >= _MOST:
-                del _kept[next(iter(_kept))]
-            _kept[key] = _proposed(workspace, today, asked)
-        return _kept[key]
+    return _kept.get(key, lambda: _proposed(workspace, today, asked))
 
 
 def _proposed(workspace: Workspace, today: date, year: int) -> Proposal:
@@ -90,8 +84,7 @@ def _proposed(workspace: Workspace, today: date, year: int) -> Proposal:
     after = completed(good, made.cuts, found.books)
     why = explained(lines, checked.terms, made)
     changes = _changes(before, after, mends, why)
-    credible = mended(checked.rows.filter(~pl.col("_key").is_in(list(checked.idle))), found.books)[0]
-    needs = needs_of(checked.terms, claimed=checked.rows, credible=credible, completed=after)
+    needs = needs_of(checked.terms, claimed=checked.rows, credible=checked.credible, completed=after)
     return Proposal(
         year, bool(needs["holds"].all()), _digest(checked.change, changes), after, changes, needs,
         needs_in_words(made), held_back(lines, checked.terms, made), dict(made.cost), checked,

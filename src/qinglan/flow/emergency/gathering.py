@@ -8,7 +8,6 @@ Particles are the inventory's PM10 (it has no coarser ones), VOCs its NMVOC.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
@@ -24,6 +23,7 @@ from qinglan.episode.list_rows import LINES, Books
 from qinglan.episode.requirement import daily
 from qinglan.flow.inventory import activities_of, open_version, versions
 from qinglan.flow.ledgers.frames import frame
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.rules import load_book
 from qinglan.store import ledgers as store
@@ -60,8 +60,7 @@ class Gathered:
     stamp: tuple[Any, ...] = ()
 
 
-_kept: dict[tuple[Any, ...], Gathered] = {}
-_lock = threading.Lock()
+_kept = Memory[Gathered](_MOST)
 
 
 def books_on(today: date) -> Books:
@@ -77,12 +76,7 @@ def gathered(workspace: Workspace, year: int, today: date) -> Gathered:
     newest = store.newest(workspace.registry)
     known = versions(workspace)
     key = (workspace.home, year, today, tuple(sorted(newest.items())), tuple(v.id for v in known))
-    with _lock:
-        if key not in _kept:
-            while len(_kept) >= _MOST:
-                del _kept[next(iter(_kept))]
-            _kept[key] = replace(_gathered(workspace, year, today), stamp=key)
-        return _kept[key]
+    return _kept.get(key, lambda: replace(_gathered(workspace, year, today), stamp=key))
 
 
 def _gathered(workspace: Workspace, year: int, today: date) -> Gathered:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from datetime import date
 
 import numpy as np
@@ -15,6 +14,7 @@ from qinglan.emission.shape.factored import Factored, factored
 from qinglan.emission.shape.time import hours_of
 from qinglan.emission.space import Grid, place_on
 from qinglan.flow.inventory.freezing import Held
+from qinglan.flow.memory import Memory
 from qinglan.ledger.geometry import load_outlines
 
 #: Sizes of cell that a field is kept in [km]; each divides the province's 1,260 km by 900 km evenly.
@@ -24,8 +24,7 @@ STEP = 9
 _MOST = 4
 _UNIT = ("ledger", "row_key", "activity")
 
-_fields: dict[tuple[str, int], Factored] = {}
-_lock = threading.Lock()
+_fields = Memory[Factored](_MOST)
 
 
 def field_of(held: Held, step: int = STEP) -> Factored:
@@ -36,16 +35,14 @@ def field_of(held: Held, step: int = STEP) -> Factored:
     """
     if step not in STEPS:
         raise UnknownName("size of cell [km]", step, STEPS)
-    key = (held.version.content, step)
-    with _lock:
-        if key not in _fields:
-            while len(_fields) >= _MOST:
-                del _fields[next(iter(_fields))]
-            emitting = held.activities.join(held.emissions, on=_UNIT, how="semi", nulls_equal=True)
-            spread = place_on(Grid.qinghai(step * 1000.0), emitting.unique(_UNIT, maintain_order=True),
-                              outlines=load_outlines())  # fmt: skip
-            _fields[key] = factored(held.emissions, spread, held.version.year)
-        return _fields[key]
+
+    def made() -> Factored:
+        emitting = held.activities.join(held.emissions, on=_UNIT, how="semi", nulls_equal=True)
+        spread = place_on(Grid.qinghai(step * 1000.0), emitting.unique(_UNIT, maintain_order=True),
+                          outlines=load_outlines())  # fmt: skip
+        return factored(held.emissions, spread, held.version.year)
+
+    return _fields.get((held.version.content, step), made)
 
 
 def cells(field: Factored, species: str, hour: int | None = None) -> pl.DataFrame:

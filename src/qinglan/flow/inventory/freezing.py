@@ -11,7 +11,6 @@ import hashlib
 import json
 import shutil
 import tempfile
-import threading
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
@@ -26,6 +25,7 @@ from qinglan.core.errors import NotFound, StoreError, UsageError
 from qinglan.emission.frames import NUMBERS
 from qinglan.emission.whole import build_all
 from qinglan.flow.ledgers.frames import frame_at
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.activity import COLUMNS, activities
 from qinglan.ledger.declare import ledgers, load_ledger
@@ -225,8 +225,7 @@ def _read(folder: Path) -> Version:
         ) from cause
 
 
-_open: dict[tuple[Path, str], Held] = {}
-_lock = threading.Lock()
+_open = Memory[Held](_MOST)
 
 
 def open_version(workspace: Workspace, id: str | None = None) -> Held:  # noqa: A002 - pages call it so
@@ -242,13 +241,11 @@ def open_version(workspace: Workspace, id: str | None = None) -> Held:  # noqa: 
         listed = ", ".join(v.id for v in known)
         raise NotFound(f"there is no inventory {id!r}.", remedy=f"There are: {listed}.")
     folder = workspace.home / FOLDER / version.id
-    with _lock:
-        if (folder, version.content) not in _open:
-            while len(_open) >= _MOST:
-                del _open[next(iter(_open))]
-            frames = {name: _frame(folder, name, version) for name in FRAMES}
-            _open[folder, version.content] = Held(version, folder, **frames)
-        return _open[folder, version.content]
+
+    def opened() -> Held:
+        return Held(version, folder, **{name: _frame(folder, name, version) for name in FRAMES})
+
+    return _open.get((folder, version.content), opened)
 
 
 def _frame(folder: Path, name: str, version: Version) -> pl.DataFrame:

@@ -11,6 +11,7 @@ import polars as pl
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import forecasts
+from qinglan.flow.memory import Memory
 from qinglan.flow.views.result import Result, Row, Workspace, current
 from qinglan.plan.places import load_places
 
@@ -141,7 +142,7 @@ def verification(workspace: Workspace, by: str, item: str) -> Verification:
 
 #: Scores that a process keeps: of the same forecasts and the same run they are the same.
 _MOST = 12
-_kept: dict[tuple[object, ...], forecasts.Checked | None] = {}
+_kept = Memory[forecasts.Checked](_MOST)
 
 
 def _checked(workspace: Workspace, by: str) -> forecasts.Checked | None:
@@ -149,11 +150,7 @@ def _checked(workspace: Workspace, by: str) -> forecasts.Checked | None:
     try:
         made = tuple(found.id for found in forecasts.forecasts(workspace))
         key = (workspace.home, made, current(workspace).key, by)
-        if key not in _kept:
-            while len(_kept) >= _MOST:
-                _kept.pop(next(iter(_kept)), None)
-            _kept[key] = forecasts.verify(workspace, by=(by,))
-        return _kept[key]
+        return _kept.get(key, lambda: forecasts.verify(workspace, by=(by,)))
     except NotFound:
         return None
 

@@ -6,7 +6,6 @@ sees which of its rows is asked of the ledgers' own rights.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -22,6 +21,7 @@ from qinglan.emission.frames import EMISSIONS, GAPS, METHODS, Inventory, joined
 from qinglan.emission.whole import build_all
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame_at
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.activity import activities
 from qinglan.ledger.declare import ledgers, load_ledger
@@ -34,20 +34,14 @@ _MOST = 4
 _KEY = ("ledger", "row_key")
 
 
-_kept: dict[tuple[Any, ...], Inventory] = {}
-_lock = threading.Lock()
+_kept = Memory[Inventory](_MOST)
 
 
 def draft(workspace: Workspace, today: date) -> Inventory:
     """Everything that the ledgers' live rows emit; kept in memory until a ledger changes."""
     newest = store.newest(workspace.registry)
     key = (workspace.home, today, tuple(sorted(newest.items())))
-    with _lock:
-        if key not in _kept:
-            while len(_kept) >= _MOST:
-                del _kept[next(iter(_kept))]
-            _kept[key] = _made(workspace, newest, today)
-        return _kept[key]
+    return _kept.get(key, lambda: _made(workspace, newest, today))
 
 
 def _made(workspace: Workspace, newest: dict[str, int], today: date) -> Inventory:

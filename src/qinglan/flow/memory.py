@@ -1,0 +1,36 @@
+"""What a process keeps of what it has computed: the newest few, under a key that names all it was made of."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable
+from typing import Generic, TypeVar
+
+V = TypeVar("V")
+
+
+class Memory(Generic[V]):
+    """At most `most` values, each made once; what was made longest ago goes first.
+
+    One thread makes at a time: who asks meanwhile for the same waits, instead of making it too. What raises is not
+    kept.
+
+    >>> memory = Memory[str](2)
+    >>> memory.get(1, lambda: "made"), memory.get(1, lambda: "made again")
+    ('made', 'made')
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[Hashable, V] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, make: Callable[[], V]) -> V:
+        """The value under a key, made now where there is none."""
+        with self._lock:
+            if key not in self._kept:
+                made = make()
+                while len(self._kept) >= self._most:
+                    del self._kept[next(iter(self._kept))]
+                self._kept[key] = made
+            return self._kept[key]
