@@ -485,10 +485,10 @@ def test_the_effect_is_held_against_the_forecast_made_before(
     monkeypatch.setattr("qinglan.flow.forecasts.latest", latest)
     monkeypatch.setattr("qinglan.flow.warnings.reviewing.QUANTILES", tuple(quantiles))
     air = [{"day": d, "pm2_5": v, "in_force": True} for d, v in zip(days, (80.0, 90.0), strict=True)]
-    found = flow.effect_of(workspace, store.history(workspace.registry, warning), air)
+    found = flow.effect_of(workspace, PLACE, store.history(workspace.registry, warning), air)
     assert found is not None
     assert [found[k] for k in ("observed", "without", "change", "low", "high")] == pytest.approx(
         [85, 110, -25, -55, 5]
     )
     assert (found["sure"], found["hours"]) == (False, 2)
-    assert flow.effect_of(workspace, store.history(workspace.registry, warning), []) is None
+    assert flow.effect_of(workspace, PLACE, store.history(workspace.registry, warning), []) is None

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from qinglan.core.errors import LayoutError
 from qinglan.core.rulebook import RuleBook
+from qinglan.episode.completion import LEVELS
 
-#: Mildest first; `none` stands below them.
-LEVELS = ("yellow", "orange", "red")
+#: Below the levels.
 NONE = "none"
 #: A series: `start` of each piece, its length [h: 1 or 24], its AQI (null: not known), and what to know of it.
 SERIES: dict[str, Any] = {

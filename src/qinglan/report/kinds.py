@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cache
-from typing import Any
 
 from qinglan.core.clock import CST, Period
 from qinglan.core.errors import ContentError, UnknownName, UsageError
 from qinglan.plan import content
+from qinglan.plan.moves import Move, read_moves
 
 LANGUAGES = ("zh", "en")
 SPANS = ("day", "week", "month", "quarter", "year")
@@ -151,19 +151,6 @@ def period_words(period: Period, language: str) -> str:
     }.get(span, f"{first.day} {month} {first.year} to {last.day} {_MONTHS[last.month - 1]} {last.year}")
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What may happen to a version: `sources` are the states it may happen in, `goal` the state after it."""
-
-    id: str
-    name: Mapping[str, str]
-    sources: tuple[str, ...]
-    goal: str
-    permission: str
-    reason: bool
-    other: bool
-
-
 @cache
 def kinds() -> Mapping[str, Kind]:
     """All kinds by id; ContentError lists the faults of the file."""
@@ -194,19 +181,7 @@ def kind_of(name: str) -> Kind:
 @cache
 def moves() -> Mapping[str, Move]:
     """All moves by id; ContentError names a state that is none."""
-    raw: Mapping[str, Mapping[str, Any]] = content.read("publications", "kinds")["moves"]
-    made = {
-        name: Move(
-            name, {"zh": row["zh"], "en": row["en"]}, tuple(row["from"]), row["to"], row["permission"],
-            bool(row.get("reason", False)), bool(row.get("other", False)),
-        )
-        for name, row in raw.items()
-    }  # fmt: skip
-    faults = [f"moves.{m.id}: {s!r} is no state" for m in made.values() for s in (*m.sources, m.goal)
-              if s not in STATES]  # fmt: skip
-    if faults:
-        raise ContentError("publications/kinds.yaml", faults)
-    return made
+    return read_moves(content.read("publications", "kinds")["moves"], STATES, "publications/kinds.yaml")
 
 
 def move_of(name: str) -> Move:

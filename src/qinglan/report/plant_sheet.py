@@ -11,11 +11,10 @@ from datetime import date
 from typing import Any
 
 from qinglan.core.rounding import shown
+from qinglan.episode.completion import LEVELS, SPECIES
 from qinglan.report.document import Block, Cell, Document, Heading, Note, Table, Text
 from qinglan.report.kinds import texts
 
-LEVELS = ("yellow", "orange", "red")
-SPECIES = ("pm", "so2", "nox", "voc")
 Words = Mapping[str, str]
 
 

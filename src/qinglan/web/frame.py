@@ -23,7 +23,7 @@ NAV = (
     Door("today", "/today", "air.view", ("/today", "/now")),
     Door("places", "/places", "air.view", ("/places", "/stations")),
     Door("evaluation", "/evaluation", "air.view", ("/evaluation", "/compare", "/ranking")),
-    Door("forecast", "/forecast", "forecast.view", ("/forecast", "/desk")),
+    Door("forecast", "/forecast", "forecast.view", ("/forecast",)),
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
     Door("ledgers", "/ledgers", "ledger.view", ("/ledgers",)),
     Door("inventory", "/inventory", "inventory.view", ("/inventory",)),

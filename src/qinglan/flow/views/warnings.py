@@ -62,7 +62,7 @@ def room(workspace: Workspace, warning: str, now: datetime, me: Principal) -> di
     for kept in store.notices(workspace.registry, warning):
         notices.setdefault(kept["move"], []).append(kept)
     orders = flow.orders_of(workspace, warning, now)
-    air = flow.air_of(workspace, history, now)
+    air = flow.air_of(workspace, row["place"], history, now)
     reviewed = row["state"] == "reviewed"
     drawn = next((m["content"] for m in reversed(history) if m["move"] in ("draft", "redraft", "propose")), "")
     return {
@@ -72,7 +72,7 @@ def room(workspace: Workspace, warning: str, now: datetime, me: Principal) -> di
         "orders": orders,
         "sums": flow.summed(orders),
         "air": air,
-        "effect": flow.effect_of(workspace, history, air),
+        "effect": flow.effect_of(workspace, row["place"], history, air),
         "cases": flow.cases(orders),
         "evidence": _dated(flow.kept_evidence(workspace, drawn)),
         "review": flow.kept_evidence(workspace, history[-1]["content"]) if reviewed else {},

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from qinglan.episode.completion import SPECIES
 from qinglan.flow.warnings.delivery import deliver
 from qinglan.flow.warnings.life import (
     act,
     clock,
     draft,
-    kept_evidence,
     local_command,
     one,
     permission,
@@ -17,7 +17,6 @@ from qinglan.flow.warnings.life import (
 from qinglan.flow.warnings.notices import FORMS, export
 from qinglan.flow.warnings.orders import (
     METHODS,
-    SPECIES,
     answer,
     cut_from_use,
     order_of,
@@ -27,7 +26,7 @@ from qinglan.flow.warnings.orders import (
     summed,
     verify,
 )
-from qinglan.flow.warnings.proposing import Asked, asked, evidence, read_series
+from qinglan.flow.warnings.proposing import Asked, asked, evidence, kept_evidence, read_series
 from qinglan.flow.warnings.reviewing import air_of, cases, effect_of, hours_in_force, review_of
 from qinglan.flow.warnings.rules import IN_FORCE, OPEN, jurisdictions, level_name, moves, rank_of, words
 

@@ -32,6 +32,8 @@ Sender = Callable[[Mapping[str, Any], Row], None]
 FILE = "channels.yaml"
 PASSWORD, SECRET = "QINGLAN_SMTP_PASSWORD", "QINGLAN_WEBHOOK_SECRET"
 TRIES = 5
+#: Enterprises are written to in Chinese.
+LANGUAGE = "zh"
 _WAIT = 15.0
 _KEYS = {"email": {"host", "sender"}, "webhook": {"url"}}
 
@@ -101,19 +103,18 @@ def _send(
 
 def message_of(workspace: Workspace, order: Row) -> Row:
     """An order as a message: `subject`, `text` and its data."""
-    level = level_name(order["level"], "zh")
-    named = workspace.named(order["place"])["name"]
+    texts = content.read("episode", "texts")[LANGUAGE]
+    named = {"level": level_name(order["level"], LANGUAGE), "place": workspace.named(order["place"])["name"]}
     lines = [
-        f"{x['line']}（{x['line_no']}）：减排{x['cut']:g} %"
-        + (f"，停产需{x['lead_hours']:g}小时" if x["lead_hours"] else "")
+        texts["order.line"].format(line=x["line"], number=x["line_no"], cut=f"{x['cut']:g}")
+        + (texts["order.hours"].format(hours=f"{x['lead_hours']:g}") if x["lead_hours"] else "")
         for x in order["lines"]
     ]
-    text = f"{order['enterprise']}：\n{named}启动重污染天气{level}预警。请执行：\n" + "\n".join(lines)
     keys = ("id", "warning", "uscc", "enterprise", "place", "level", "lines")
     data = {k: order[k] for k in keys} | {"at": order["at"].isoformat()}
     return {
-        "subject": f"重污染天气{level}预警减排指令（{order['warning']}）",
-        "text": text + "\n请登录控制台“减排指令”页确认。\n",
+        "subject": texts["order.subject"].format(warning=order["warning"], **named),
+        "text": texts["order.text"].format(enterprise=order["enterprise"], lines="\n".join(lines), **named),
         "data": data,
     }
 

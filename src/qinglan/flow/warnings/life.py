@@ -19,6 +19,7 @@ from qinglan.episode.triggers import LEVELS, NONE
 from qinglan.flow.warnings.notices import freeze
 from qinglan.flow.warnings.orders import orders_for
 from qinglan.flow.warnings.proposing import asked, evidence
+from qinglan.flow.warnings.reviewing import review_of
 from qinglan.flow.warnings.rules import IN_FORCE, OPEN, jurisdiction, moves, rank_of
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.rules import load_book
@@ -142,9 +143,7 @@ def act(
     after = _after(row, name, level)
     content = row["content"] if name not in ("redraft", "propose") else _evidence(workspace, row["place"], at)[0]
     if name == "review":
-        from qinglan.flow.warnings.reviewing import review_of
-
-        told = review_of(workspace, warning, at)
+        told = review_of(workspace, row, at)
         content = Files(workspace.home).put(json.dumps(told, ensure_ascii=False, default=str).encode())
     made = Made(
         name, after["state"], after["level"], me.id, at, goal=after["goal"], starts_at=row["starts_at"],
@@ -168,7 +167,7 @@ def act(
 
 def _after(row: Row, name: str, level: str) -> Row:
     """State, level and goal after a move."""
-    goal, state = "", moves()[name].goal
+    state = moves()[name].goal
     if name == "propose":
         return {"state": state, "level": row["level"], "goal": level}
     if name == "redraft":
@@ -178,9 +177,9 @@ def _after(row: Row, name: str, level: str) -> Row:
         return {
             "state": "lifted" if lifted else state,
             "level": row["level"] if lifted else row["goal"],
-            "goal": goal,
+            "goal": "",
         }
-    return {"state": state, "level": row["level"], "goal": goal}
+    return {"state": state, "level": row["level"], "goal": ""}
 
 
 def _in_force(workspace: Workspace, row: Row, made: Made) -> Made:
@@ -219,14 +218,6 @@ def _another(history: Sequence[Row], name: str, me: Principal) -> None:
             raise UsageError(
                 f"{me.id} may not approve it: {me.id} did {row['move']} it.", remedy="Another person approves."
             )
-
-
-def kept_evidence(workspace: Workspace, digest: str) -> Row:
-    """The evidence, or the review, that a move kept; empty when it kept none."""
-    if not digest:
-        return {}
-    found: Row = json.loads(Files(workspace.home).open(digest))
-    return found
 
 
 def clock(row: Row, history: Sequence[Row], now: datetime) -> Row:

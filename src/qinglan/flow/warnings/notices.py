@@ -9,8 +9,10 @@ from typing import Any
 from qinglan.core.clock import CST, today
 from qinglan.core.errors import UnknownName
 from qinglan.core.rounding import shown
+from qinglan.episode.completion import SPECIES
 from qinglan.episode.triggers import NONE
-from qinglan.flow.warnings.orders import SPECIES, totals
+from qinglan.flow.warnings.orders import totals
+from qinglan.flow.warnings.proposing import kept_evidence
 from qinglan.flow.warnings.rules import BOOK, level_name, words
 from qinglan.flow.workspace import Workspace
 from qinglan.plan import content
@@ -103,8 +105,6 @@ class _Writer:
 
     def _clause(self) -> str:
         """The clauses that hold for the level, out of the evidence that the warning keeps."""
-        from qinglan.flow.warnings.life import kept_evidence
-
         told = kept_evidence(self.workspace, self.made.content)
         held = [c["clause"] for c in told.get("clauses", []) if c["holds"] and c["level"] == self.level]
         return "; ".join(held) or self.say("none")

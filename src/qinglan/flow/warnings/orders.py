@@ -12,6 +12,7 @@ from qinglan.access import Forbidden, Principal
 from qinglan.core.clock import today
 from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.core.rulebook import RuleBook
+from qinglan.episode.completion import SPECIES
 from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.ledgers.rights import Scope
 from qinglan.flow.warnings.rules import IN_FORCE
@@ -22,13 +23,10 @@ from qinglan.store import warnings as store
 
 Row = dict[str, Any]
 LIST = "emergency-list"
-SPECIES = ("pm", "so2", "nox", "voc")
 ANSWERS = ("acknowledged", "refused")
 #: How the cut of a line is found; the mean over what was found last by each counts.
 METHODS = ("electricity", "stack", "inspection")
 ANSWER, VERIFY, VIEW = "order.answer", "order.verify", "warning.view"
-#: Below this part of what was promised a line is not kept.
-_KEPT = 0.9
 
 
 def orders_for(workspace: Workspace, place: str, level: str) -> list[Row]:
@@ -76,16 +74,17 @@ def standing(order: Row, now: datetime, book: RuleBook) -> Row:
     due = order["at"] + timedelta(hours=book.number("limit.order"))
     state = answers[-1]["kind"] if answers else "overdue" if now > due else "sent"
     late = bool(answers) and answers[0]["at"] > due
-    lines = [{**line, **_found(order, line)} for line in order["lines"]]
+    least = book.number("kept.least") / 100
+    lines = [{**line, **_found(order, line, least)} for line in order["lines"]]
     return {**order, "state": state, "late": late, "due_at": due, "lines": lines, **totals(lines)}
 
 
-def _found(order: Row, line: Row) -> Row:
+def _found(order: Row, line: Row, least: float) -> Row:
     """What was found of a line: `done` [%] (None: nothing is known), `checks`, `kept` (None: not known)."""
     last = {r["kind"]: r for r in order["replies"] if r["kind"] in METHODS and r["line"] == line["line_no"]}
     cuts = [float(r["cut"]) for r in last.values() if r["cut"] is not None]
     done = sum(cuts) / len(cuts) if cuts else None
-    kept = None if done is None else done >= _KEPT * line["cut"]
+    kept = None if done is None else done >= least * line["cut"]
     return {"done": done, "checks": list(last.values()), "kept": kept}
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -24,6 +25,7 @@ from qinglan.flow.warnings.rules import BOOK, IN_FORCE, book_of, jurisdiction, j
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.rules import load_book
 from qinglan.store import warnings as store
+from qinglan.store.files import Files
 
 Row = dict[str, Any]
 #: Observed days before now that a series holds.
@@ -256,3 +258,11 @@ def against(found: Asked) -> list[Row]:
         told.append({"key": "partner_only", "number": 0})
     told += [{"key": note, "number": 0} for note in found.inputs.get("notes", ())]
     return told
+
+
+def kept_evidence(workspace: Workspace, digest: str) -> Row:
+    """The evidence, or the review, that a move kept; empty when it kept none."""
+    if not digest:
+        return {}
+    found: Row = json.loads(Files(workspace.home).open(digest))
+    return found

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from qinglan.core.clock import CST, today
+from qinglan.core.clock import today
 from qinglan.core.errors import NotFound
 from qinglan.episode.review import effect, kept
 from qinglan.flow import forecasts
@@ -23,16 +23,17 @@ Row = dict[str, Any]
 _DRAWS = 181
 
 
-def review_of(workspace: Workspace, warning: str, now: datetime) -> Row:
-    """The review of a warning as the records have it.
+def review_of(workspace: Workspace, head: Row, now: datetime) -> Row:
+    """The review of a warning (its row of the store) as the records have it.
 
     `hours` in force, by level; `orders` summed; `kept` : lines promised against found, least kept first (only
     those that were checked); `cases` : enterprises that refused, never answered, or did not keep a line; `air` :
     observed days from two before the start to two after the end; `effect` : of :func:`effect_of`.
     """
+    warning, place = head["id"], head["place"]
     history = store.history(workspace.registry, warning)
     orders = orders_of(workspace, warning, now)
-    air = air_of(workspace, history, now)
+    air = air_of(workspace, place, history, now)
     return {
         "warning": warning,
         "hours": hours_in_force(history, now),
@@ -40,11 +41,11 @@ def review_of(workspace: Workspace, warning: str, now: datetime) -> Row:
         "kept": _kept(orders),
         "cases": cases(orders),
         "air": air,
-        "effect": effect_of(workspace, history, air),
+        "effect": effect_of(workspace, place, history, air),
     }
 
 
-def effect_of(workspace: Workspace, history: list[Row], air: list[Row]) -> Row | None:
+def effect_of(workspace: Workspace, place: str, history: list[Row], air: list[Row]) -> Row | None:
     """What PM2.5 [ug/m3] was while the warning was in force, against the forecast made before it was issued.
 
     That forecast knows of no cuts. `observed, without, change, low, high, sure, hours` (here days) of
@@ -57,7 +58,7 @@ def effect_of(workspace: Workspace, history: list[Row], air: list[Row]) -> Row |
     if not issued or not days:
         return None
     try:
-        said = forecasts.latest(workspace, [place_of(history)], as_of=issued[0]["at"]).values
+        said = forecasts.latest(workspace, [place], as_of=issued[0]["at"]).values
     except NotFound:
         return None
     rows = (
@@ -74,11 +75,6 @@ def effect_of(workspace: Workspace, history: list[Row], air: list[Row]) -> Row |
     # The draws end at the outer quantiles, so all of them are the interval that lies between these.
     found = effect(observed, without, level=1.0)
     return {**asdict(found), "made_at": rows["made_at"][0].isoformat(), "level": levels[-1] - levels[0]}
-
-
-def place_of(history: list[Row]) -> str:
-    """The place of a warning: its id begins with it."""
-    return str(history[0]["warning"]).split("-")[0]
 
 
 def hours_in_force(history: list[Row], now: datetime) -> dict[str, float]:
@@ -126,27 +122,22 @@ def cases(orders: list[Row]) -> list[Row]:
     return found
 
 
-def air_of(workspace: Workspace, history: list[Row], now: datetime) -> list[Row]:
+def air_of(workspace: Workspace, place: str, history: list[Row], now: datetime) -> list[Row]:
     """Observed days around a warning: `day, aqi, level, primary, pm2_5, in_force`."""
     issued = [m for m in history if m["move"] == "issue"]
     begin = (issued[0]["starts_at"] if issued else history[0]["starts_at"]) or history[0]["at"]
     ended = [m["at"] for m in history if m["state"] == "lifted"]
     end = ended[0] if ended else now
-    first, last = _day(begin) - timedelta(days=2), min(_day(end) + timedelta(days=2), today(now))
+    first, last = today(begin) - timedelta(days=2), min(today(end) + timedelta(days=2), today(now))
     try:
         result = current(workspace)
     except NotFound:
         return []
-    place = place_of(history)
     within = "place = $place and day between $first and $last"
     span = {"place": place, "first": first, "last": last}
     fine = {r["day"]: r["pm2_5"] for r in result.rows("place_days", within, "day", **span)}
     return [
         {"day": r["day"], "aqi": r["aqi"], "level": r["level"], "primary": r["primary_pollutant"],
-         "pm2_5": fine.get(r["day"]), "in_force": bool(issued) and _day(begin) <= r["day"] <= _day(end)}
+         "pm2_5": fine.get(r["day"]), "in_force": bool(issued) and today(begin) <= r["day"] <= today(end)}
         for r in result.rows("place_aqi", f"in_force and {within}", "day", **span)
     ]  # fmt: skip
-
-
-def _day(at: datetime) -> Any:
-    return at.astimezone(CST).date()

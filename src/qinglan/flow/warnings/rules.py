@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from qinglan.core.errors import ContentError, QinglanError, UnknownName
@@ -17,6 +17,8 @@ from qinglan.core.rulebook import RuleBook
 from qinglan.episode.triggers import LEVELS, NONE
 from qinglan.flow.workspace import Workspace
 from qinglan.plan import content
+from qinglan.plan.moves import Move, read_moves
+from qinglan.plan.places import load_places
 from qinglan.plan.rules import load_book
 
 BOOK = "heavy_pollution"
@@ -25,20 +27,6 @@ OWN_FILE = "jurisdictions.yaml"
 _KEPT_FORMS = {"form_2018": date(2023, 12, 31)}
 OPEN = ("draft", "consultation", "submitted", "approved", "in_force", "changing")
 IN_FORCE = ("in_force", "changing")
-
-
-@dataclass(frozen=True, slots=True)
-class Move:
-    """What may happen to a warning. `permission` is ``rank`` where that of the level is asked."""
-
-    id: str
-    name: Mapping[str, str]
-    sources: tuple[str, ...]
-    goal: str
-    permission: str
-    reason: bool
-    level: bool
-    other: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +42,9 @@ class Jurisdiction:
 
 @cache
 def moves() -> Mapping[str, Move]:
-    """All moves by id; ContentError names a state that is none."""
+    """All moves by id; `permission` is ``rank`` where that of the level is asked."""
     raw = content.read("episode", "moves")
-    made = {
-        name: Move(
-            name, {"zh": row["zh"], "en": row["en"]}, tuple(row["from"]), row["to"], row["permission"],
-            bool(row.get("reason")), bool(row.get("level")), bool(row.get("other")),
-        )
-        for name, row in raw["moves"].items()
-    }  # fmt: skip
-    known = raw["states"]
-    faults = [
-        f"moves.{m.id}: {s!r} is no state" for m in made.values() for s in (*m.sources, m.goal) if s not in known
-    ]
-    if faults:
-        raise ContentError("episode/moves.yaml", faults)
-    return made
+    return read_moves(raw["moves"], raw["states"], "episode/moves.yaml")
 
 
 @cache
@@ -91,24 +66,31 @@ def level_name(level: str, language: str) -> str:
     return "" if level in ("", NONE) else str(words()["levels"][level][language])
 
 
-def jurisdictions(workspace: Workspace) -> tuple[dict[str, Jurisdiction], list[list[str]]]:
+def jurisdictions(workspace: Workspace) -> tuple[Mapping[str, Jurisdiction], Sequence[Sequence[str]]]:
     """Every place that warns, and the groups that respond together; ContentError lists every fault of a file.
 
     Every prefecture of the office's province warns, by its own entry or by that of the province.
     """
-    raw = dict(content.read("episode", "jurisdictions"))
     file = workspace.home / OWN_FILE
-    if file.is_file():
-        own = content.parse(file.read_text(encoding="utf-8"), OWN_FILE) or {}
+    own = file.read_text(encoding="utf-8") if file.is_file() else ""
+    return _read(own)
+
+
+@lru_cache(maxsize=4)
+def _read(text: str) -> tuple[Mapping[str, Jurisdiction], Sequence[Sequence[str]]]:
+    """Ours with those of an office's file: a page asks for them many times."""
+    raw = dict(content.read("episode", "jurisdictions"))
+    if text:
+        own = content.parse(text, OWN_FILE) or {}
         _check(own)
         raw = {
             "jurisdictions": {**raw["jurisdictions"], **own.get("jurisdictions", {})},
             "joint": own.get("joint", raw["joint"]),
         }
-    named = dict(raw["jurisdictions"])
-    whole = [p.place for p in workspace.places if p.level == "province" and p.place in named]
-    for place in workspace.places:
-        above = [code for code in whole if workspace.places.is_within(place.place, code)]
+    named, places = dict(raw["jurisdictions"]), load_places()
+    whole = [p.place for p in places if p.level == "province" and p.place in named]
+    for place in places:
+        above = [code for code in whole if places.is_within(place.place, code)]
         if place.level == "prefecture" and place.valid_to is None and above:
             named.setdefault(place.place, named[above[0]])
     made = {

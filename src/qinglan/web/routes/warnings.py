@@ -8,14 +8,12 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.access import Principal
-from qinglan.core.errors import NotFound, QinglanError, UnknownName
-from qinglan.flow import views
+from qinglan.core.errors import UnknownName
 from qinglan.flow import warnings as flow
 from qinglan.flow.views import warnings as shown
-from qinglan.flow.workspace import Workspace
 from qinglan.web.access import needs
-from qinglan.web.site import Reader, Site, site
-from qinglan.web.text import Text
+from qinglan.web.routes.ledgers import real, result_of
+from qinglan.web.site import Reader, Site, site, words_of
 
 router = APIRouter()
 Viewer = Annotated[Principal, needs("warning.view")]
@@ -27,34 +25,19 @@ Field = Annotated[str, Form()]
 PAGE = 50
 
 
-def _workspace(where: Site) -> Workspace:
-    if not isinstance(where.workspace, Workspace):
-        raise NotFound("a bare folder of results has no warnings.", remedy="Open a workspace.")
-    return where.workspace
-
-
-def _run(where: Site) -> Any:
-    """The run that the frame names; warnings do not wait for one."""
-    try:
-        return views.current(where.workspace)
-    except QinglanError:
-        return None
-
-
 def _page(where: Site, request: Request, template: str, **context: Any) -> Response:
-    workspace = _workspace(where)
+    workspace = real(where)
     names = {p.place: {"place": p.place, "name": p.name, "name_en": p.name_en} for p in workspace.places}
-    where.stands_on(request, "now")
     return where.page(
-        request, template, _run(where), names=names, words=flow.words(), moves=flow.moves(), species=flow.SPECIES,
-        methods=flow.METHODS, **context,
+        request, template, result_of(where, request), names=names, words=flow.words(), moves=flow.moves(),
+        species=flow.SPECIES, methods=flow.METHODS, **context,
     )  # fmt: skip
 
 
 @router.get("/warnings")
 def board(request: Request, site: Where, me: Viewer) -> Response:
     """What the air asks of each place now, the warnings that are open, and those that are closed."""
-    found = shown.board(_workspace(site), site.clock())
+    found = shown.board(real(site), site.clock())
     drafts = [row["place"] for row in found["asked"] if me.may("warning.draft", row["place"])]
     return _page(site, request, "warnings.html", **found, drafts=drafts)
 
@@ -64,9 +47,7 @@ def draft(
     site: Where, me: Drafter, place: Field, level: Field, reason: Field = "", starts: Field = ""
 ) -> Response:
     """Draft a warning of a place on the evidence of this moment."""
-    made = flow.draft(
-        _workspace(site), place, level, starts_at=flow.wall(starts), reason=reason, me=me, at=site.clock()
-    )
+    made = flow.draft(real(site), place, level, starts_at=flow.wall(starts), reason=reason, me=me, at=site.clock())
     return _to(made, "draft")
 
 
@@ -79,7 +60,7 @@ def room(
     request: Request, site: Where, me: Viewer, warning: str, done: str = "", answer: str = "", page: int = 1
 ) -> Response:
     """One warning on one screen; its orders to be narrowed by their answer, fifty at a time."""
-    found = shown.room(_workspace(site), warning, site.clock(), me)
+    found = shown.room(real(site), warning, site.clock(), me)
     orders = [o for o in found["orders"] if answer in ("", o["state"])]
     pages = max(1, -(-len(orders) // PAGE))
     page = min(max(page, 1), pages)
@@ -93,7 +74,7 @@ def room(
 @router.post("/warnings/{warning}/moves")
 def move(site: Where, me: Viewer, warning: str, move: Field, reason: Field = "", level: Field = "") -> Response:
     """Move a warning; who may, says the table of moves by the level that it touches."""
-    flow.act(_workspace(site), warning, move, me=me, at=site.clock(), reason=reason, level=level)
+    flow.act(real(site), warning, move, me=me, at=site.clock(), reason=reason, level=level)
     return _to(warning, move)
 
 
@@ -102,7 +83,7 @@ def notice(request: Request, site: Where, me: Viewer, warning: str, number: int,
     """A frozen notice to take away, in the reader's language."""
     if form not in flow.FORMS:
         raise UnknownName("format", form, tuple(flow.FORMS))
-    data, name = flow.export(_workspace(site), warning, number, Reader.of(request).language, form)
+    data, name = flow.export(real(site), warning, number, Reader.of(request).language, form)
     headers = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "private, no-cache"}
     return Response(data, media_type=flow.FORMS[form], headers=headers)
 
@@ -112,10 +93,10 @@ def sheet(request: Request, site: Where, me: Viewer, warning: str, kind: str) ->
     """The orders of a warning, a line a row."""
     rows = [
         {**{k: order[k] for k in ("uscc", "enterprise", "place", "level", "state")}, **line}
-        for order in flow.orders_of(_workspace(site), warning, site.clock())
+        for order in flow.orders_of(real(site), warning, site.clock())
         for line in order["lines"]
     ]
-    words = Text(Reader.of(request).language)
+    words = words_of(request)
     columns = (
         "uscc", "enterprise", "place", "level", "state", "line_no", "line", "measure", "cut", "done",
         *flow.SPECIES,
@@ -128,7 +109,7 @@ def verify(
     site: Where, me: Verifier, warning: str, order: int, line: Field, method: Field, cut: Field, note: Field = ""
 ) -> Response:
     """Write down what was found of a line."""
-    flow.verify(_workspace(site), order, line, method, _number(cut), note=note, me=me, at=site.clock())
+    flow.verify(real(site), order, line, method, _number(cut), note=note, me=me, at=site.clock())
     return RedirectResponse(f"/warnings/{warning}?done=verified#order-{order}", status_code=303)
 
 
@@ -143,12 +124,12 @@ def _number(text: str) -> float:
 @router.get("/orders")
 def orders(request: Request, site: Where, me: Works, done: str = "") -> Response:
     """Orders to the enterprises of who asks."""
-    rows = flow.orders_to(_workspace(site), me, site.clock())
+    rows = flow.orders_to(real(site), me, site.clock())
     return _page(site, request, "orders.html", orders=rows, done=done)
 
 
 @router.post("/orders/{order}")
 def answer(site: Where, me: Works, order: int, kind: Field, note: Field = "") -> Response:
     """Acknowledge an order, or refuse it saying why."""
-    flow.answer(_workspace(site), order, kind, note=note, me=me, at=site.clock())
+    flow.answer(real(site), order, kind, note=note, me=me, at=site.clock())
     return RedirectResponse(f"/orders?done={kind}#order-{order}", status_code=303)
