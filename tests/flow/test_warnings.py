@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, date, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -324,9 +325,13 @@ def test_an_office_sets_its_own_levels(workspace: Workspace) -> None:
         file.unlink()
 
 
-def test_a_series_is_read_from_a_file() -> None:
+def test_a_series_is_read_from_a_file(tmp_path: Path) -> None:
     text = "start,aqi,observed,dust\n2025-12-01 18:00,210,是,\n2025-12-01 19:00,,no,yes\n"
-    rows = flow.read_series(text.encode(), "x.csv").to_dicts()
+    file = tmp_path / "x.csv"
+    file.write_bytes(text.encode())
+    rows = flow.read_series(file).to_dicts()
+    file.write_bytes(text.encode("gb18030"))
+    assert flow.read_series(file).to_dicts() == rows, "as Excel writes it here"
     assert (rows[0]["start"], rows[0]["aqi"], rows[0]["observed"]) == (
         datetime(2025, 12, 1, 10, tzinfo=UTC),
         210,
@@ -340,8 +345,19 @@ def test_a_series_is_read_from_a_file() -> None:
         ("start,aqi,hours\n2025-12-01 18:00,5,12\n", "1 or 24"),
         ("start,aqi,dust\n2025-12-01 18:00,5,maybe\n", "yes or no"),
     ):  # fmt: skip
+        file.write_bytes(bad.encode())
         with pytest.raises(LayoutError, match=said):
-            flow.read_series(bad.encode(), "x.csv")
+            flow.read_series(file)
+    for raw, said in (
+        (b"", "is empty"),
+        (b"start,aqi\n\xff\x81\x20,5\n", "neither UTF-8"),
+        (b"PK\x00\x01", "NUL"),
+    ):
+        file.write_bytes(raw)
+        with pytest.raises(LayoutError, match=said):
+            flow.read_series(file)
+    with pytest.raises(LayoutError, match="cannot be opened"):
+        flow.read_series(tmp_path / "none.csv")
 
 
 def test_orders_are_sent_once_and_failures_are_tried_again(workspace: Workspace) -> None:
@@ -492,3 +508,31 @@ def test_the_effect_is_held_against_the_forecast_made_before(
     )
     assert (found["sure"], found["hours"]) == (False, 2)
     assert flow.effect_of(workspace, PLACE, store.history(workspace.registry, warning), []) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "raw", "said"),
+    [
+        ("jurisdictions.yaml", "jurisdictions: {}  # 西宁".encode("gb18030"), "is not UTF-8"),
+        ("jurisdictions.yaml", b"[630100]", "must hold `jurisdictions`"),
+        ("jurisdictions.yaml", b"jurisdictions: [630100]", "names places"),
+        ("jurisdictions.yaml", b'jurisdictions: {"630100": {clauses: [200]}}', "must name levels"),
+        ("jurisdictions.yaml", b"jurisdictions: {", "not valid YAML"),
+        ("channels.yaml", "webhook: {url: 西宁}".encode("gb18030"), "is not UTF-8"),
+        ("channels.yaml", b"webhook: https://example.org", "each with its keys"),
+        ("channels.yaml", b"fax: {number: 1}", "fax is not known"),
+    ],
+)
+def test_a_faulty_settings_file_is_named_with_what_is_wrong(
+    workspace: Workspace, name: str, raw: bytes, said: str
+) -> None:
+    file = workspace.home / name
+    file.write_bytes(raw)
+    try:
+        with pytest.raises(ContentError, match=said):
+            flow.asked(workspace, NOW, {}) if name.startswith("j") else flow.deliver(workspace, NOW)
+        file.write_bytes(b"")
+        flow.asked(workspace, NOW, {})
+        assert flow.deliver(workspace, NOW)["sent"] == 0, "an empty file sets nothing"
+    finally:
+        file.unlink()

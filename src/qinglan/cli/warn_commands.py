@@ -87,9 +87,7 @@ def evaluate(
     from qinglan.flow import warnings
 
     shell, workspace, now = _open(context, at)
-    if not series.is_file():
-        raise UsageError(f"{series} is no file.", remedy="Name a CSV with start and aqi.")
-    rows = warnings.read_series(series.read_bytes(), series.name)
+    rows = warnings.read_series(series)
     if not at and rows.height:
         now = rows["start"][0]
     if place not in warnings.jurisdictions(workspace)[0]:

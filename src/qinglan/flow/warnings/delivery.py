@@ -21,7 +21,7 @@ import orjson
 
 from qinglan.core.errors import ContentError, UsageError
 from qinglan.flow.warnings.orders import in_force
-from qinglan.flow.warnings.rules import IN_FORCE, level_name
+from qinglan.flow.warnings.rules import IN_FORCE, level_name, own_text
 from qinglan.flow.workspace import Workspace
 from qinglan.plan import content
 from qinglan.store import warnings as store
@@ -43,14 +43,16 @@ def channels(workspace: Workspace) -> Mapping[str, Any]:
 
     ContentError names what the file has wrong.
     """
-    file = workspace.home / FILE
-    if not file.is_file():
+    text = own_text(workspace, FILE)
+    found = (content.parse(text, FILE) if text else None) or {}
+    if not isinstance(found, Mapping) or not all(isinstance(v, Mapping) for v in found.values()):
+        raise ContentError(FILE, ["must hold `email`, `webhook` and `addresses`, each with its keys"])
+    if not found:
         return {}
-    found = content.parse(file.read_text(encoding="utf-8"), FILE) or {}
     faults = [f"{key} is not known" for key in set(found) - {*_KEYS, "addresses"}]
     for name, needed in _KEYS.items():
         if name in found:
-            faults += [f"{name}.{key} is missing" for key in sorted(needed - set(found[name] or {}))]
+            faults += [f"{name}.{key} is missing" for key in sorted(needed - set(found[name]))]
     if "email" in found and not found.get("addresses"):
         faults.append("addresses is missing: a credit code and an e-mail address each")
     if faults:

@@ -12,10 +12,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from qinglan.connect.reading import read_text
 from qinglan.core.clock import CST, today
 from qinglan.core.errors import LayoutError, NotFound
 from qinglan.episode.triggers import LEVELS, NONE, SERIES, Proposal, propose, together
@@ -160,13 +162,16 @@ _HEADS = ("start", "hours", "aqi", "observed", "dust", "ozone")
 _TRUE, _FALSE = ("1", "true", "yes", "是"), ("0", "false", "no", "否", "")
 
 
-def read_series(data: bytes, name: str) -> pl.DataFrame:
+def read_series(path: Path) -> pl.DataFrame:
     """A series out of a CSV: `start` (Beijing wall time), `hours`, `aqi`, `observed`, `dust`, `ozone`.
 
     Only `start` and `aqi` must be there; `hours` is 1 and the flags are no where they are not said. LayoutError
     names the line, the value and the remedy.
     """
-    reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig")))
+    text, name = read_text(path), path.name
+    if text.damaged:
+        raise LayoutError(f"{name} is neither UTF-8 nor GB 18030.", remedy="Save it as CSV in UTF-8.")
+    reader = csv.DictReader(io.StringIO(text.body))
     lacking = [c for c in ("start", "aqi") if c not in (reader.fieldnames or ())]
     if lacking:
         raise LayoutError(

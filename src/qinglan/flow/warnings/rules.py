@@ -71,9 +71,16 @@ def jurisdictions(workspace: Workspace) -> tuple[Mapping[str, Jurisdiction], Seq
 
     Every prefecture of the office's province warns, by its own entry or by that of the province.
     """
-    file = workspace.home / OWN_FILE
-    own = file.read_text(encoding="utf-8") if file.is_file() else ""
-    return _read(own)
+    return _read(own_text(workspace, OWN_FILE))
+
+
+def own_text(workspace: Workspace, name: str) -> str:
+    """A settings file that an office puts into its workspace, or nothing; ContentError when it is not UTF-8."""
+    file = workspace.home / name
+    try:
+        return file.read_text(encoding="utf-8") if file.is_file() else ""
+    except UnicodeDecodeError as cause:
+        raise ContentError(name, [f"is not UTF-8 (byte {cause.start}): save it as UTF-8"]) from cause
 
 
 @lru_cache(maxsize=4)
@@ -108,8 +115,10 @@ def _check(own: Any) -> None:
     """ContentError lists what an office's file has wrong, with where it stands."""
     if not isinstance(own, Mapping) or set(own) - {"jurisdictions", "joint"}:
         raise ContentError(OWN_FILE, ["must hold `jurisdictions` and `joint` only"])
+    if not isinstance(own.get("jurisdictions", {}), Mapping) or not isinstance(own.get("joint", []), list):
+        raise ContentError(OWN_FILE, ["`jurisdictions` names places, `joint` is a list of groups"])
     faults = []
-    for place, row in (own.get("jurisdictions") or {}).items():
+    for place, row in own.get("jurisdictions", {}).items():
         where = f"jurisdictions.{place}"
         if not isinstance(row, Mapping) or set(row) - {"options", "clauses", "source", "certainty"}:
             faults.append(f"{where} must hold options, clauses, source and certainty only")
@@ -118,13 +127,17 @@ def _check(own: Any) -> None:
             load_book(BOOK, date(2024, 1, 1), **(row.get("options") or {}))
         except (QinglanError, TypeError) as cause:
             faults.append(f"{where}.options: {cause}")
-        for level, clauses in (row.get("clauses") or {}).items():
+        own_levels = row.get("clauses") or {}
+        if not isinstance(own_levels, Mapping):
+            faults.append(f"{where}.clauses must name levels: {', '.join(LEVELS)}")
+            continue
+        for level, clauses in own_levels.items():
             if level not in LEVELS or not _is_clauses(clauses):
                 faults.append(
                     f"{where}.clauses.{level}: write a list of lists such as [[{{above: 200, hours: 24}}]] under "
                     f"{', '.join(LEVELS)}"
                 )
-    for k, group in enumerate(own.get("joint") or []):
+    for k, group in enumerate(own.get("joint", [])):
         if not isinstance(group, Mapping) or not isinstance(group.get("places"), list):
             faults.append(f"joint[{k}] must hold `places`, a list of division codes")
     if faults:
