@@ -107,6 +107,7 @@ def test_ledgers(bench: Bench) -> None:
     assert (again["read"], again["same"], again["aside"], again["known"]) == (300, 297, 3, 3)
 
 
+@pytest.mark.slow
 def test_every_page_is_asked_and_answers(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The load of pages on five weeks of three stations: no page but those that need more data fails."""
     space = init(tmp_path / "home", Settings(simulated=True))

@@ -17,10 +17,10 @@ import polars as pl
 import pytest
 
 from qinglan.access import Forbidden, Grant, Principal
+from qinglan.core.clock import midnight
 from qinglan.core.errors import ContentError, LayoutError, NotFound, UnknownName, UsageError
 from qinglan.flow import ledgers
 from qinglan.flow import warnings as flow
-from qinglan.flow.warnings.proposing import begin_of
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.ledger.declare import load_ledger
 from qinglan.sim.enterprises import credit_code
@@ -292,8 +292,8 @@ def test_the_clock_watches_every_limit(workspace: Workspace) -> None:
 
 
 def series(*days: float, first: date = date(2025, 12, 1)) -> pl.DataFrame:
-    rows = [{"start": begin_of(first + timedelta(days=k)), "hours": 24, "aqi": v, "observed": False, "dust": False,
-             "ozone": False} for k, v in enumerate(days)]  # fmt: skip
+    rows = [{"start": midnight(first + timedelta(days=k)).astimezone(UTC), "hours": 24, "aqi": v,
+             "observed": False, "dust": False, "ozone": False} for k, v in enumerate(days)]  # fmt: skip
     return pl.DataFrame(rows)
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import getpass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import polars as pl
 import typer
 
 from qinglan.cli.output import Shell, day_of
+from qinglan.core.clock import wall
 from qinglan.core.errors import UsageError
 
 app = typer.Typer(help="空气质量预报。The forecast.", no_args_is_help=True, rich_markup_mode=None)
@@ -24,19 +25,10 @@ By = Annotated[str, typer.Option("--by", help="经办人 / who acts")]
 
 def _instant(text: str) -> datetime:
     """An instant as it is typed; a bare date is its 16:00."""
-    from qinglan.core.clock import CST
-
     if not text:
         return datetime.now(UTC)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError as cause:
-        raise UsageError(
-            f"cannot read instant {text!r}.", remedy="Write YYYY-MM-DD or YYYY-MM-DDTHH:MM."
-        ) from cause
-    if len(text) == 10:
-        found = datetime.combine(found.date(), time(16))
-    return found if found.tzinfo is not None else found.replace(tzinfo=CST)
+    found = wall(text)
+    return found + timedelta(hours=16) if len(text) == 10 else found
 
 
 def _opened(context: typer.Context) -> tuple[Shell, Any]:

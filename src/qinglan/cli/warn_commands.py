@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from qinglan.cli.output import Shell
-from qinglan.core.clock import CST
+from qinglan.core.clock import CST, wall
 from qinglan.core.errors import UsageError
 
 app = typer.Typer(help="重污染天气预警。Warnings of heavy pollution.", no_args_is_help=True, rich_markup_mode=None)
@@ -23,11 +23,10 @@ Place = Annotated[str, typer.Argument(help="地区代码 / division code")]
 
 
 def _open(context: typer.Context, at: str) -> tuple[Shell, Any, datetime]:
-    from qinglan.flow import warnings
     from qinglan.flow.workspace import open_workspace
 
     shell: Shell = context.obj
-    return shell, open_workspace(shell.home), warnings.wall(at) or datetime.now(UTC)
+    return shell, open_workspace(shell.home), wall(at) if at.strip() else datetime.now(UTC)
 
 
 def _moment(text: Any) -> str:
@@ -162,7 +161,9 @@ def draft(
 
     shell, workspace, now = _open(context, at)
     me = warnings.local_command(workspace, by or getpass.getuser())
-    made = warnings.draft(workspace, place, level, starts_at=warnings.wall(starts), reason=reason, me=me, at=now)
+    made = warnings.draft(
+        workspace, place, level, starts_at=wall(starts) if starts.strip() else None, reason=reason, me=me, at=now
+    )
     shell.give({"warning": made}) if shell.as_json else shell.out.print(made, markup=False)
 
 

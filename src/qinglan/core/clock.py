@@ -11,7 +11,7 @@ shifted once, at the door, by :func:`to_utc_end`. Everything behind the door rea
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from enum import StrEnum
 
 from qinglan.core.errors import UsageError
@@ -102,6 +102,28 @@ def today(now: datetime) -> date:
     if now.tzinfo is None:
         raise UsageError(f"instant {now.isoformat()} carries no zone.", remedy="Pass an aware datetime.")
     return now.astimezone(CST).date()
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which a day of the official clock begins.
+
+    >>> midnight(date(2026, 3, 1)).isoformat()
+    '2026-03-01T00:00:00+08:00'
+    """
+    return datetime.combine(day, time(), CST)
+
+
+def wall(text: str) -> datetime:
+    """Wall time as somebody typed it: of the official clock unless it names a zone; UsageError when it is none.
+
+    >>> wall("2025-12-01T20:00").isoformat(), wall("2025-12-01").hour
+    ('2025-12-01T20:00:00+08:00', 0)
+    """
+    try:
+        found = datetime.fromisoformat(text.strip())
+    except ValueError:
+        raise UsageError(f"{text!r} is no moment.", remedy="Write YYYY-MM-DD or YYYY-MM-DDTHH:MM.") from None
+    return found if found.tzinfo is not None else found.replace(tzinfo=CST)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -13,11 +13,11 @@ import re
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from qinglan.core.clock import CST, today
+from qinglan.core.clock import CST, midnight, today
 from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.flow import photos
 from qinglan.flow.workspace import Workspace
@@ -154,7 +154,7 @@ def submit(
         numbered=lambda n: _numbered(f"{day:%Y%m%d}", n),
         code_hash=lambda made: _code_hash(made, code),
         at=now,
-        day_start=datetime.combine(day, time(), CST).astimezone(UTC),
+        day_start=midnight(day).astimezone(UTC),
     )  # fmt: skip
     return Receipt(number, f"{code[:5]}-{code[5:]}")
 

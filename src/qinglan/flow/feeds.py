@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 import ibis
 import polars as pl
 
-from qinglan.core.clock import CST, HOUR, day_and_hour
+from qinglan.core.clock import CST, HOUR, day_and_hour, midnight
 from qinglan.core.tables import dataset
 from qinglan.flow import console_settings, operations
 from qinglan.flow.workspace import Workspace
@@ -165,9 +165,9 @@ class _Judge:
         def due(row: Row, span: timedelta) -> int:
             begin, end = edge - span, edge
             if row["valid_from"]:
-                begin = max(begin, _midnight(row["valid_from"]))
+                begin = max(begin, midnight(row["valid_from"]))
             if row["valid_to"]:
-                end = min(end, _midnight(row["valid_to"]) + _DAY)
+                end = min(end, midnight(row["valid_to"]) + _DAY)
             return max(0, round((end - begin) / HOUR))
 
         return _Expected(sum(due(r, _DAY) for r in rows), sum(due(r, _WEEK) for r in rows))
@@ -227,11 +227,6 @@ class _Judge:
 
 def _percent(count: Any, of: int) -> float | None:
     return None if of <= 0 else round(min(100.0, 100 * int(count or 0) / of), 1)
-
-
-def _midnight(day: date) -> datetime:
-    """The beginning of a statistical day."""
-    return datetime.combine(day, time(), CST)
 
 
 def _told(load: Row) -> Row:

@@ -109,7 +109,8 @@ def plant(workspace: Workspace, me: Principal, today: date, uscc: str, year: int
     rows, lines = found.rows.filter(uscc=uscc), found.lines.filter(uscc=uscc)
     if rows.is_empty() and lines.is_empty():
         raise NotFound(
-            f"enterprise {uscc} on the list of {found.year}", remedy="Choose one at /emergency-list/lines."
+            f"nothing of enterprise {uscc} is on the list of {found.year}.",
+            remedy="Choose one at /emergency-list/lines.",
         )
     known = {r["line_no"]: r for r in lines.iter_rows(named=True)}
     listed = rows.filter(status="listed")

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 
 import numpy as np
 import polars as pl
 
-from qinglan.core.clock import CST, today
+from qinglan.core.clock import midnight, today
 from qinglan.core.errors import NotFound
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.core.provenance import fingerprint
@@ -75,11 +75,6 @@ class Known:
         counted = rows.with_columns(late=late).group_by("place").agg(n=pl.len(), late=pl.col("late").any())
         kept = counted.filter((pl.col("n") >= least) & pl.col("late") & pl.col("place").is_in(self.places))
         return tuple(kept["place"].sort())
-
-
-def midnight(day: date) -> datetime:
-    """Beginning of a day on the official clock."""
-    return datetime.combine(day, time(), CST)
 
 
 def known(workspace: result.Workspace, made_at: datetime, places: Sequence[str] | None = None) -> Known:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import polars as pl
 
-from qinglan.core.clock import CST
+from qinglan.core.clock import midnight
 from qinglan.core.errors import NotFound, StoreError
 from qinglan.flow.views import result
 from qinglan.forecast.air_index import QUANTILES
@@ -102,7 +102,7 @@ def newest(workspace: result.Workspace, as_of: date | datetime | None = None) ->
     """The newest forecast, or that of an instant (a date: its end); NotFound says how to make one."""
     until = as_of
     if isinstance(as_of, date) and not isinstance(as_of, datetime):
-        until = datetime.combine(as_of + timedelta(days=1), time(), CST) - timedelta(microseconds=1)
+        until = midnight(as_of + timedelta(days=1)) - timedelta(microseconds=1)
     for found in forecasts(workspace):
         if until is None or found.made_at <= until:
             return found

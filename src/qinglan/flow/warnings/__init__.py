@@ -12,7 +12,6 @@ from qinglan.flow.warnings.life import (
     one,
     permission,
     possible,
-    wall,
 )
 from qinglan.flow.warnings.notices import FORMS, export
 from qinglan.flow.warnings.orders import (
@@ -67,6 +66,5 @@ __all__ = [
     "review_of",
     "summed",
     "verify",
-    "wall",
     "words",
 ]

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from qinglan.access import Grant, Principal
-from qinglan.core.clock import CST, today
+from qinglan.core.clock import today
 from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.episode.triggers import LEVELS, NONE
 from qinglan.flow.warnings.notices import freeze
@@ -241,17 +241,6 @@ def clock(row: Row, history: Sequence[Row], now: datetime) -> Row:
         "short": notice is not None and notice < asks, "asks": asks,
         "running": (now - issued[0]["starts_at"]) / timedelta(hours=1) if row["state"] in IN_FORCE else None,
     }  # fmt: skip
-
-
-def wall(text: str) -> datetime | None:
-    """Beijing wall time as typed (``2025-12-01T20:00``); None when empty, UsageError when wrong."""
-    if not text.strip():
-        return None
-    try:
-        found = datetime.fromisoformat(text.strip())
-    except ValueError:
-        raise UsageError(f"{text!r} is no moment.", remedy="Write 2025-12-01T20:00.") from None
-    return found.replace(tzinfo=CST) if found.tzinfo is None else found
 
 
 def local_command(workspace: Workspace, who: str) -> Principal:

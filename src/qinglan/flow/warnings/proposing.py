@@ -11,14 +11,14 @@ import io
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from qinglan.connect.reading import read_text
-from qinglan.core.clock import CST, today
+from qinglan.core.clock import CST, midnight, today
 from qinglan.core.errors import LayoutError, NotFound
 from qinglan.episode.triggers import LEVELS, NONE, SERIES, Proposal, propose, together
 from qinglan.flow import forecasts
@@ -130,8 +130,8 @@ def _forecast(workspace: Workspace, place: str, now: datetime, last: date) -> tu
     rows = said.filter(pl.col("day") > last).sort("day").to_dicts()
     made_at = rows[0]["made_at"] if rows else now
     return [
-        {"start": begin_of(r["day"]), "hours": 24, "aqi": r[column], "observed": False, "dust": bool(r["dust"]),
-         "ozone": bool(r["ozone"])}
+        {"start": midnight(r["day"]).astimezone(UTC), "hours": 24, "aqi": r[column], "observed": False,
+         "dust": bool(r["dust"]), "ozone": bool(r["ozone"])}
         for r in rows
     ], made_at  # fmt: skip
 
@@ -147,15 +147,10 @@ def _observed(workspace: Workspace, place: str, here: date) -> list[Row]:
     rows = result.rows("place_aqi", f"in_force and {within}", "day", place=place, first=first, here=here)
     dusty = {r["day"] for r in result.rows("dust_days", within, "day", place=place, first=first, here=here)}
     return [
-        {"start": begin_of(r["day"]), "hours": 24, "aqi": r["aqi"], "observed": True, "dust": r["day"] in dusty,
-         "ozone": (r["primary_pollutant"] or "").split(",")[0] == _OZONE}
+        {"start": midnight(r["day"]).astimezone(UTC), "hours": 24, "aqi": r["aqi"], "observed": True,
+         "dust": r["day"] in dusty, "ozone": (r["primary_pollutant"] or "").split(",")[0] == _OZONE}
         for r in rows
     ]  # fmt: skip
-
-
-def begin_of(day: date) -> datetime:
-    """The instant at which an official day begins."""
-    return datetime.combine(day, time(), CST).astimezone(UTC)
 
 
 _HEADS = ("start", "hours", "aqi", "observed", "dust", "ozone")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Form
@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from qinglan.access import Grant, Principal, load_permissions
-from qinglan.core.clock import CST
+from qinglan.core.clock import midnight
 from qinglan.core.errors import UsageError
 from qinglan.flow import accounts, audit_log
 from qinglan.plan.places import load_places
@@ -129,7 +129,7 @@ def _day(text: str, name: str) -> datetime | None:
     if not text:
         return None
     try:
-        return datetime.combine(date.fromisoformat(text), time(), CST)
+        return midnight(date.fromisoformat(text))
     except ValueError as cause:
         raise UsageError(f"{name}: {text!r} is not a date.", remedy="Write YYYY-MM-DD.") from cause
 

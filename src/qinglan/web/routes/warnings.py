@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Form, Request
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.access import Principal
+from qinglan.core.clock import wall
 from qinglan.core.errors import UnknownName
 from qinglan.flow import warnings as flow
 from qinglan.flow.views import warnings as shown
@@ -47,7 +48,15 @@ def draft(
     site: Where, me: Drafter, place: Field, level: Field, reason: Field = "", starts: Field = ""
 ) -> Response:
     """Draft a warning of a place on the evidence of this moment."""
-    made = flow.draft(real(site), place, level, starts_at=flow.wall(starts), reason=reason, me=me, at=site.clock())
+    made = flow.draft(
+        real(site),
+        place,
+        level,
+        starts_at=wall(starts) if starts.strip() else None,
+        reason=reason,
+        me=me,
+        at=site.clock(),
+    )
     return _to(made, "draft")
 
 
