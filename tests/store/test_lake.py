@@ -290,13 +290,14 @@ def test_rows_without_key_or_with_foreign_columns_are_refused(lake: Lake) -> Non
     assert lake.rows("hours") == 0
 
 
-def test_a_fresh_lake_opened_by_many_at_once(tmp_path: Path) -> None:
-    """Making the catalogue is itself a transaction."""
+@pytest.mark.parametrize("nth", range(20))
+def test_a_fresh_lake_opened_by_many_at_once(tmp_path: Path, nth: int) -> None:
+    """Making the catalogue is itself a transaction; and of two that turn on its log at once, neither fails."""
     failures: list[BaseException] = []
 
     def make() -> None:
         try:
-            Lake(tmp_path / "new")
+            Lake(tmp_path / f"new{nth}")
         except BaseException as fault:
             failures.append(fault)
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from qinglan.core.errors import StoreError
+from qinglan.store.write_ahead import PATIENCE, write_ahead
 
 #: Version of the catalogue and of the files' layout. A higher one on disk was written by a newer Qinglan.
 LAKE_VERSION = 1
@@ -95,9 +96,9 @@ class Catalogue:
 
     @contextmanager
     def _connect(self) -> Iterator[sqlite3.Connection]:
-        db = sqlite3.connect(self.path, timeout=60, isolation_level=None)
+        db = sqlite3.connect(self.path, timeout=PATIENCE, isolation_level=None)
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            write_ahead(db)
             db.execute("PRAGMA synchronous = FULL")
             yield db
         except sqlite3.DatabaseError as cause:

@@ -23,6 +23,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError
 
 from qinglan.core.errors import StoreError, UsageError
+from qinglan.store.write_ahead import PATIENCE, write_ahead
 
 #: Keys of our advisory locks on a server: arbitrary, but never to be changed.
 _WRITER, _MIGRATOR = 7_163_401, 7_163_402
@@ -86,7 +87,8 @@ def _sqlite(url: URL) -> Engine:
     @event.listens_for(engine, "connect")
     def opened(dbapi: Any, _record: Any) -> None:
         dbapi.isolation_level = None  # transactions are ours, so that changes of tables roll back too
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=60000"):
+        write_ahead(dbapi)
+        for pragma in ("synchronous=FULL", "foreign_keys=ON", f"busy_timeout={PATIENCE * 1000:.0f}"):
             dbapi.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
