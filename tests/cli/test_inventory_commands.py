@@ -106,3 +106,25 @@ def test_cells_are_listed_and_an_hour_is_traced_to_rows(say: Any) -> None:
     assert {row["row_key"] for row in told["rows"]} == {"QH630105-0001", "QH630105-0002"}
     assert told["tonnes"] == pytest.approx(sum(row["tonnes"] for row in told["rows"]))
     assert say("inventory", "field", "radon").code != 0
+
+
+def test_an_inventory_is_held_against_a_file_and_refused_what_there_is_not(say: Any, tmp_path: Path) -> None:
+    """Two boilers alike: a table says two and a half times their NOx; whether that stands out is the band."""
+    year = BOILERS.good[0]["year"]
+    nox = say("inventory", "build", year, "--reason", "年度").json["totals"]["nox"]
+    table = tmp_path / "theirs.csv"
+    table.write_text(f"species,sector,year,tonnes\nnox,total,{year},{2.5 * nox}\n", encoding="utf-8")
+    found = say("inventory", "check", "--top-down", table, "--kind", "top_down").json
+    assert [f["species"] for f in found["findings"]] == ["nox"]
+    assert found["top_down"]["rows"][0]["ratio"] == pytest.approx(0.4)
+    assert len(found["checks"]) == 10
+    wide = say("inventory", "check", "--top-down", table, "--band", "factor_three", "--version", f"{year}-01").json
+    assert wide["version"] == f"{year}-01"
+    assert not [f for f in wide["findings"] if f["kind"] == "top_down"]
+    for wrong in (
+        ["--kind", "x"],
+        ["--band", "x"],
+        ["--year", "1999"],
+        ["--year", year, "--version", f"{year}-01"],
+    ):
+        assert say("inventory", "check", *wrong).code != 0, wrong

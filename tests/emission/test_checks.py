@@ -124,6 +124,18 @@ def test_a_boiler_unlike_its_industry() -> None:
     assert checks.outliers(alike, BOOK).is_empty()
 
 
+def test_one_unlike_many_that_are_alike() -> None:
+    """MAD is 0 where most are alike: nine at 4 and one at 40 kg/t, z = 10/1.2533; at 6 kg/t it is let pass."""
+    rates = [4.0] * 9 + [40.0]
+    ours = emissions(*[{"source_id": f"B{i}", "amount": 1e4, "emission_t": 10 * r} for i, r in enumerate(rates)])
+    table = checks.outliers(ours, BOOK)
+    assert table["source_id"].to_list() == ["B9"]
+    assert table["z"][0] == pytest.approx(10 / 1.2533)
+    assert table["peers"][0] == 10
+    near = ours.with_columns(emission_t=pl.when(source_id="B9").then(60.0).otherwise("emission_t"))
+    assert checks.outliers(near, BOOK).is_empty()
+
+
 def test_units_left_out_in_both_directions() -> None:
     ours = emissions(
         {"source_id": "A", "emission_t": 1.0},

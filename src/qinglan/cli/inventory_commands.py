@@ -11,7 +11,7 @@ import polars as pl
 import typer
 
 from qinglan.cli.output import Shell
-from qinglan.core.errors import UsageError
+from qinglan.core.errors import UnknownName, UsageError
 
 app = typer.Typer(help="排放清单。The emission inventory.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -137,6 +137,58 @@ def explain(
         return
     heads = shell.say("输入 数值 出处 可靠程度", "input value source certainty").split()
     shell.table("", [(head, "left") for head in heads], [tuple(step.values()) for step in steps])
+
+
+@app.command()
+def check(
+    context: typer.Context,
+    top_down: Annotated[Path | None, typer.Option(help="自上而下清单CSV / a top-down inventory, CSV")] = None,
+    region: Annotated[str, typer.Option(help="REAS的地区，空为本地 / region of REAS, else our own")] = "",
+    band: Annotated[str, typer.Option(help="比值范围 / band: half_again, factor_two, factor_three")] = "",
+    kind: Annotated[str, typer.Option(help="只看一种 / findings of one check")] = "",
+    year: Annotated[int | None, typer.Option(help="年份，核对台账现状 / year of the ledgers as they are")] = None,
+    version: Annotated[str, typer.Option(help="改为核对已冻结版本 / a frozen version instead")] = "",
+    limit: Annotated[int, typer.Option(help="列出条数，0 为全部 / how many to list, 0 for all")] = 30,
+) -> None:
+    """核对清单：与别处数据对不上的逐条列出。Hold an inventory against what others know."""
+    from qinglan.emission.findings import KINDS
+    from qinglan.flow import inventory_checks
+    from qinglan.flow.workspace import open_workspace
+
+    shell: Shell = context.obj
+    if kind and kind not in KINDS:
+        raise UnknownName("check", kind, KINDS)
+    if version and year is not None:
+        raise UsageError("a version has its own year.", remedy="Give --version or --year, not both.")
+    workspace = open_workspace(shell.home)
+    given = inventory_checks.read_file(workspace, top_down, region) if top_down else None
+    wanted = inventory_checks.Wanted(version or inventory_checks.DRAFT, year, band, given)
+    report = inventory_checks.check(workspace, wanted)
+    found = report.findings.filter(kind=kind) if kind else report.findings
+    if shell.as_json:
+        shell.give(report.as_dict() | {"findings": found.to_dicts()})
+        return
+    _tell(shell, report, found, limit)
+
+
+def _tell(shell: Shell, report: Any, found: pl.DataFrame, limit: int) -> None:
+    """What was asked, by check, and the findings."""
+    from qinglan.emission.findings import texts
+
+    title = {kind: shell.pick(words) for kind, words in texts().items() if kind != "coal"}
+    heads = shell.say("核对项,比较数,问题,没有核对的及原因", "check,compared,findings,not checked and why").split(
+        ","
+    )
+    counted = [
+        (title[c["kind"]], c["compared"], c["found"], "; ".join(shell.pick(why) for why in c["lacking"]))
+        for c in report.counts()
+    ]
+    shell.table(f"{report.version} {report.year}", [(head, "left") for head in heads], counted)
+    heads = shell.say("核对项,台账,行,名称,说明", "check,ledger,row,name,says").split(",")
+    shown = (found.head(limit) if limit else found).iter_rows(named=True)
+    rows = [(title[f["kind"]], f["ledger"], f["row_key"], f["name"], f[shell.lang]) for f in shown]
+    shell.table("", [(head, "left") for head in heads], rows)
+    shell.out.print(shell.say(f"共 {found.height} 条", f"{found.height} findings"))
 
 
 @app.command()

@@ -6,6 +6,7 @@ verdict: a finding is a question to the person who keeps the ledger.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import polars as pl
@@ -16,6 +17,15 @@ from qinglan.emission.frames import METHODS, Inventory
 
 #: Consistency constant: the median absolute deviation of a normal distribution is 0.6745 standard deviations.
 _MAD = 0.6745
+#: Of the mean absolute deviation: a standard deviation is sqrt(pi/2) of them.
+_MEAN = 1.2533
+#: Logarithms nearer than this are the same number.
+_ALIKE = 1e-9
+
+
+def band(book: RuleBook) -> float:
+    """By what factor an inventory may stand from a top-down one: the book's option ``top_down_band``."""
+    return book.number(f"check.top_down.{book.option('top_down_band')}")
 
 
 def against_top_down(
@@ -24,14 +34,14 @@ def against_top_down(
     """Totals beside those of a top-down inventory: `by`, `emission_t, other_t, ratio, stands_out`.
 
     other : frame of the columns `by` and `emission_t` [t], such as REAS 3.2 of the province. A side that says
-    nothing is null, and stands out. Otherwise what differs by more than ``check.top_down_factor`` does.
+    nothing is null, and stands out. Otherwise what differs by more than :func:`band` does.
     """
     keys = list(by)
     ours = emissions.group_by(keys).agg(pl.col("emission_t").sum())
     theirs = other.group_by(keys).agg(other_t=pl.col("emission_t").cast(pl.Float64).sum())
     both = ours.join(theirs, on=keys, how="full", coalesce=True)
     ratio = pl.when(pl.col("other_t") > 0).then(pl.col("emission_t") / pl.col("other_t"))
-    factor = book.number("check.top_down_factor")
+    factor = band(book)
     out = ~ratio.is_between(1 / factor, factor)
     return both.with_columns(ratio=ratio, stands_out=out.fill_null(True)).sort(keys)
 
@@ -94,23 +104,36 @@ def outliers(emissions: pl.DataFrame, book: RuleBook, within: Sequence[str] = ("
     """Sources whose tonnes for each unit of activity are unlike those of their industry.
 
     Returns the rows with `intensity` (t for each unit), `median`, `z` and `peers`, largest |z| first. z is the
-    modified z-score of the logarithm, 0.6745 (x - median)/MAD (Iglewicz & Hoaglin 1993); it stands out above
-    ``check.outlier_z``. Groups of fewer than ``check.outlier_count_min`` sources, or all alike, have no outliers.
+    modified z-score of the logarithm, 0.6745 (x - median)/MAD, and where more than half are alike (MAD 0)
+    (x - median)/(1.2533 mean absolute deviation) (Iglewicz & Hoaglin 1993). A row stands out above
+    ``check.outlier_z`` when it also is ``check.outlier_ratio_min`` times the median or its inverse. Groups of
+    fewer than ``check.outlier_count_min`` sources, or all alike, have no outliers.
     """
+    scored = scores(emissions, book, within)
+    least = math.log(book.number("check.outlier_ratio_min"))
+    far = (pl.col("intensity") / pl.col("median")).log().abs() >= least
+    found = scored.filter(far & (pl.col("z").abs() > book.number("check.outlier_z")))
+    return found.sort(pl.col("z").abs(), descending=True)
+
+
+def scores(emissions: pl.DataFrame, book: RuleBook, within: Sequence[str] = ("sector", "fuel")) -> pl.DataFrame:
+    """Every row of a group that can be compared, with the columns that :func:`outliers` tells."""
     group = [*within, "unit", "species"]
     rated = emissions.filter((pl.col("amount") > 0) & (pl.col("emission_t") > 0)).with_columns(
         intensity=pl.col("emission_t") / pl.col("amount")
     )
-    x = pl.col("intensity").log()
-    middle = x.median().over(group)
-    scored = rated.with_columns(middle=middle, peers=pl.len().over(group))
-    spread = (pl.col("intensity").log() - pl.col("middle")).abs().median().over(group)
-    z = pl.when(spread > 1e-9).then(_MAD * (pl.col("intensity").log() - pl.col("middle")) / spread)
-    found = scored.with_columns(z=z, median=pl.col("middle").exp()).drop("middle")
-    many = pl.col("peers") >= book.number("check.outlier_count_min")
-    return found.filter(many & (pl.col("z").abs() > book.number("check.outlier_z"))).sort(
-        pl.col("z").abs(), descending=True
+    middle = pl.col("intensity").log().median().over(group)
+    off = pl.col("intensity").log() - pl.col("middle")
+    scored = rated.with_columns(middle=middle, peers=pl.len().over(group)).with_columns(
+        off=off, spread=off.abs().median().over(group), mean=off.abs().mean().over(group)
     )
+    z = (
+        pl.when(pl.col("spread") > _ALIKE).then(_MAD * pl.col("off") / pl.col("spread"))
+        .when(pl.col("mean") > _ALIKE).then(pl.col("off") / (_MEAN * pl.col("mean")))
+    )  # fmt: skip
+    told = scored.with_columns(z=z, median=pl.col("middle").exp()).drop("middle", "off", "spread", "mean")
+    many = pl.col("peers") >= book.number("check.outlier_count_min")
+    return told.filter(many & pl.col("z").is_not_null())
 
 
 def left_out(
