@@ -56,6 +56,8 @@ class Province:
     aside: tuple[tuple[str, int], ...]
     #: enterprises on the emergency list
     plants: tuple[str, ...]
+    #: enterprises that any ledger names
+    sources: tuple[str, ...]
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -86,7 +88,7 @@ def province(workspace: Workspace) -> Province:
         tuple(a["number"] for a in result.verdict["articles"]), tuple(row["id"] for row in workspace.loads()),
         tuple(hour_key(time) for time in today.hours(result)), _rejects(workspace),
         tuple(r["id"] for r in publications.listed(workspace.registry)), _users(workspace), runs,
-        *_ledgers(workspace), _plants(workspace),
+        *_ledgers(workspace), _plants(workspace), _sources(workspace),
     )  # fmt: skip
 
 
@@ -119,6 +121,12 @@ def _plants(workspace: Workspace) -> tuple[str, ...]:
     if rows.is_empty():
         return ()
     return tuple(rows.filter(rows["year"] == rows["year"].max())["uscc"].unique().sort())
+
+
+def _sources(workspace: Workspace) -> tuple[str, ...]:
+    from qinglan.flow import ledgers
+
+    return tuple(ledgers.frame(workspace, "air-enterprises").rows["uscc"].unique().sort())
 
 
 @dataclass
@@ -233,7 +241,7 @@ PAGES: dict[str, Maker] = {
     "/rules": lambda d: "/rules",
     "/making/target/{name}": lambda d: f"/making/target/{d.any(d.known.targets)}",
     "/making/place/{code}/{period}": lambda d: (
-        f"/making/place/{d.any(d.known.places)}/{d.any(d.month, *map(str, d.known.years))}?dust={d.any(DUST)}"
+        f"/making/place/{d.any(d.known.places)}/{d.any(d.known.periods)}?dust={d.any(DUST)}"
     ),
     "/making/day/{code}/{day}": lambda d: f"/making/day/{d.any(d.known.places)}/{d.day}",
     "/making/hours/{station}/{day}": lambda d: f"/making/hours/{d.any(d.known.stations)}/{d.day}",
@@ -258,6 +266,9 @@ PAGES: dict[str, Maker] = {
     "/ledgers/{ledger}/same": lambda d: d.ledger("/same"),
     "/ledgers/{ledger}/rows/new": lambda d: d.ledger("/rows/new"),
     "/ledgers/{ledger}/rows/{number}": lambda d: d.row(),
+    "/sources": lambda d: d.any("/sources", f"/sources?place={d.any(d.known.places)}", "/sources?only=conflict"),
+    "/sources/conflicts": lambda d: d.any("/sources/conflicts", "/sources/conflicts?fact=so2_kg"),
+    "/sources/{uscc}": lambda d: f"/sources/{d.any(d.known.sources)}",
     "/warnings": lambda d: "/warnings",
     "/emergency-list": lambda d: f"/emergency-list?check={d.any('', 'coverage', 'ramp', 'tonnes')}",
     "/emergency-list/lines": lambda d: f"/emergency-list/lines?grade={d.any('', 'A', 'B', 'C', 'D')}",

@@ -126,6 +126,7 @@ def _made(workspace: Workspace) -> dict[str, str]:
         "/publications/{publication}": f"/publications/{bulletins.listed(workspace.registry)[0]['id']}",
         "/orders": "/orders",
         "/emergency-list/{uscc}": f"/emergency-list/{WORKS}",
+        "/sources/{uscc}": f"/sources/{WORKS}",
         "/warnings/{warning}": f"/warnings/{listed_warnings(workspace.registry)[0]['id']}",
         "/complaints/{number}": f"/complaints/{reports[0]['number']}",
     }

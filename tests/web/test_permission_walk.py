@@ -40,6 +40,7 @@ PARTS = {
     r"/warnings|/orders": r"warning\.|order\.",
     r"/complaints": r"complaint\.",
     r"/ledgers": r"ledger\.",
+    r"/sources": r"ledger\.",
     r"/inventory": r"inventory\.",
     r"/emergency-list|/grades": r"emergency\.",
     r"/forecast|/desk": r"forecast\.",

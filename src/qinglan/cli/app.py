@@ -25,6 +25,7 @@ from qinglan.cli import (
     plan_commands,
     report_commands,
     review_commands,
+    source_commands,
     verdicts,
     warn_commands,
 )
@@ -73,6 +74,7 @@ app.add_typer(account_commands.log_app, name="audit-log")
 app.add_typer(report_commands.app, name="report")
 app.add_typer(complaint_commands.app, name="complaints")
 app.add_typer(ledger_commands.app, name="ledger")
+app.add_typer(source_commands.app, name="source")
 app.add_typer(inventory_commands.app, name="inventory")
 app.add_typer(forecast_commands.app, name="forecast")
 app.add_typer(warn_commands.app, name="warn")

@@ -5,7 +5,7 @@ Decisions are events of the audit chain (``linkage.decided``): the newest about 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,13 +16,17 @@ from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.emission.linkage import LACKING, Fused, fuse, trust
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
 from qinglan.ledger.declare import load_ledger
+from qinglan.store import ledgers as store
 from qinglan.store.registry import append_event, events
 
 DECIDED = "linkage.decided"
 #: The ledger whose right to merge rows is the right to decide between ledgers.
 _OF = "air-enterprises"
+#: What a process keeps: fusions by year and by what their readers may see, made anew when a ledger changes.
+_kept = Memory[Fused](12)
 
 
 def records_of(
@@ -59,12 +63,43 @@ def fused(
     return fuse(records, decisions=[d for d in decisions(workspace) if d["identity"] in known])
 
 
+def held(workspace: Workspace, me: Principal, year: int) -> Fused:
+    """The same without `extra`, kept in memory until a ledger of it changes or somebody decides."""
+    return _kept.get((*stands(workspace, me), year), lambda: fused(workspace, me, year))
+
+
+def stands(workspace: Workspace, me: Principal) -> tuple[Hashable, ...]:
+    """What a fusion is made of: the newest change of each origin, decisions, and which rows somebody sees."""
+    newest = store.newest(workspace.registry)
+    seen = tuple((n, newest.get(n, 0), rights.scope(me, load_ledger(n), rights.VIEW)) for n in origins().values())
+    last = [(d["identity"], d["fact"], d["origin"], d["at"]) for d in decisions(workspace)]
+    return workspace.home, seen, tuple(last)
+
+
+def origins() -> Mapping[str, str]:
+    """Of each origin that is a ledger, which."""
+    return {origin: told["ledger"] for origin, told in trust()["origins"].items() if "ledger" in told}
+
+
+def years(workspace: Workspace, me: Principal) -> list[int]:
+    """Years of which yearly and monthly origins tell somebody something, newest first."""
+    found: set[int] = set()
+    for told in trust()["origins"].values():
+        if "ledger" in told and "year" in told:
+            ledger = load_ledger(told["ledger"])
+            rows = frame(workspace, ledger).rows.filter(rights.scope(me, ledger, rights.VIEW).of(ledger))
+            column = rows[told["year"]]
+            found |= set((column.dt.year() if column.dtype == pl.Date else column).drop_nulls().to_list())
+    return sorted(found, reverse=True)
+
+
 def decisions(workspace: Workspace) -> list[dict[str, str]]:
-    """What people decided, oldest first: `identity, fact, origin, reason, by`."""
+    """What people decided, oldest first: `identity, fact, origin, reason, by, at` (ISO)."""
     return [
-        {"identity": e["subject"], "by": e["who"], **{n: e["detail"][n] for n in ("fact", "origin", "reason")}}
+        {"identity": e["subject"], "by": e["who"], "at": e["at"].isoformat(),
+         **{n: e["detail"][n] for n in ("fact", "origin", "reason")}}
         for e in events(workspace.registry, what=DECIDED)
-    ]
+    ]  # fmt: skip
 
 
 def decide(

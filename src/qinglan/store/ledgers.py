@@ -35,6 +35,8 @@ READ_SCHEMA: Mapping[str, pl.DataType] = {
 }  # fmt: skip
 #: Rows of a bundle that goes to the database at once.
 _BUNDLE = 5000
+#: Numbers that are asked for in one statement.
+_NUMBERS = 500
 _CHANGES, _ROWS = schema.ledgers.ledger_changes, schema.ledgers.ledger_rows
 _VERSIONS, _ASIDE = schema.ledgers.ledger_versions, schema.ledgers.ledger_aside
 
@@ -333,6 +335,16 @@ def change(registry: Registry, ledger: str, number: int) -> Row:
     if not found:
         raise NotFound(f"{ledger} has no change {number}.", remedy="The ledger's page lists its changes.")
     return found[0]
+
+
+def moments(registry: Registry, numbers: Iterable[int]) -> dict[int, datetime]:
+    """When changes were made, by their number."""
+    asked = sorted(set(numbers))
+    found: dict[int, datetime] = {}
+    for k in range(0, len(asked), _NUMBERS):
+        query = select(_CHANGES.c.id, _CHANGES.c.at).where(_CHANGES.c.id.in_(asked[k : k + _NUMBERS]))
+        found |= {r["id"]: r["at"] for r in _all(registry, query)}
+    return found
 
 
 def last_changes(registry: Registry) -> dict[str, Row]:

@@ -26,6 +26,7 @@ NAV = (
     Door("forecast", "/forecast", "forecast.view", ("/forecast",)),
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
     Door("ledgers", "/ledgers", "ledger.view", ("/ledgers",)),
+    Door("sources", "/sources", "ledger.view", ("/sources",)),
     Door("inventory", "/inventory", "inventory.view", ("/inventory",)),
     Door("response", "/warnings", "warning.view", ("/warnings", "/emergency-list", "/grades")),
     Door("orders", "/orders", "order.answer", ("/orders",)),

@@ -5,10 +5,13 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import suppress
+from datetime import date
 
+from qinglan.access import DEMO
 from qinglan.core import clock
 from qinglan.core.errors import QinglanError
 from qinglan.flow import ledgers, views
+from qinglan.flow.views import inventory, sources
 from qinglan.flow.workspace import Workspace
 from qinglan.web.site import Site, environment
 from qinglan.web.text import LANGUAGES, Text
@@ -24,7 +27,7 @@ def warm_up(site: Site) -> threading.Thread:
 
 
 def _warm(site: Site) -> None:
-    """Read the run's tables, map its hours, compile the templates, read the words, watch the ledgers.
+    """Read the run's tables, map its hours, compile the templates, read the words, watch and fuse the ledgers.
 
     What fails, a page will say.
     """
@@ -38,3 +41,14 @@ def _warm(site: Site) -> None:
         made.get_template(name)
     for language in LANGUAGES:
         Text(language)("brand")
+    if isinstance(site.workspace, Workspace):
+        with suppress(QinglanError):
+            _warm_sources(site.workspace, clock.today(site.clock()))
+
+
+def _warm_sources(workspace: Workspace, today: date) -> None:
+    """Fuse the ledgers for those who see all of them, and compute what each ledger's rows emit."""
+    office = ledgers.local_office(workspace, "warm-up")
+    for who in (office, DEMO) if workspace.settings.simulated else (office,):
+        sources.found(workspace, who, today.year)
+    inventory.draft(workspace, today)

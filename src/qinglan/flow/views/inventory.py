@@ -29,12 +29,13 @@ from qinglan.store import ledgers as store
 
 Row = dict[str, Any]
 
-#: Drafts that a process keeps in memory.
-_MOST = 4
+#: Drafts that a process keeps in memory, and the parts of them, each of one ledger.
+_MOST, _MOST_PARTS = 4, 80
 _KEY = ("ledger", "row_key")
 
 
 _kept = Memory[Inventory](_MOST)
+_parts = Memory[Inventory](_MOST_PARTS)
 
 
 def draft(workspace: Workspace, today: date) -> Inventory:
@@ -45,12 +46,19 @@ def draft(workspace: Workspace, today: date) -> Inventory:
 
 
 def _made(workspace: Workspace, newest: dict[str, int], today: date) -> Inventory:
-    parts = []
-    for name in ledgers():
-        ledger = load_ledger(name)
-        if newest.get(name) and ledger.activity:
-            parts.append(build_all(activities(ledger, frame_at(workspace, ledger, newest[name]).rows, today)))
-    return joined(_NOTHING, *parts)
+    return joined(_NOTHING, *(part(workspace, name, newest.get(name, 0), today) for name in ledgers()))
+
+
+def part(workspace: Workspace, name: str, number: int, today: date) -> Inventory:
+    """What the rows of one ledger emit as they are after its change `number`; nothing where there is none."""
+    ledger = load_ledger(name)
+    if not number or not ledger.activity:
+        return _NOTHING
+
+    def made() -> Inventory:
+        return build_all(activities(ledger, frame_at(workspace, ledger, number).rows, today))
+
+    return _parts.get((workspace.home, name, ledger.hash, number, today), made)
 
 
 _NOTHING = Inventory(pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=EMISSIONS), pl.DataFrame(schema=GAPS))

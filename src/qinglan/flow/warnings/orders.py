@@ -105,7 +105,15 @@ def orders_of(workspace: Workspace, warning: str, now: datetime) -> list[Row]:
 
 def orders_to(workspace: Workspace, me: Principal, now: datetime) -> list[Row]:
     """Orders to the enterprises of who asks, newest first, with the `warning_state` of their warning."""
-    sources = own_sources(me)
+    return _told_to(workspace, own_sources(me), now)
+
+
+def orders_about(workspace: Workspace, me: Principal, uscc: str, now: datetime) -> list[Row]:
+    """The same to one enterprise, for who may see warnings or speaks for it; nothing for others."""
+    return _told_to(workspace, (uscc,), now) if me.may("warning.view") or uscc in own_sources(me) else []
+
+
+def _told_to(workspace: Workspace, sources: Sequence[str], now: datetime) -> list[Row]:
     if not sources:
         return []
     states = {r["id"]: r for r in store.listed(workspace.registry)}
