@@ -24,7 +24,7 @@ from qinglan.store.registry import Registry, events, verify_events
 from qinglan.store.stations import register_stations, station_lookup, stations
 
 #: The last revision of the chain.
-NEWEST = "0009"
+NEWEST = "0010"
 AT = datetime(2025, 1, 1, 8, tzinfo=UTC)
 
 

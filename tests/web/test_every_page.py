@@ -24,6 +24,7 @@ from starlette.testclient import TestClient
 from qinglan.access import Grant, Principal
 from qinglan.flow import accounts, complaints, forecasts, inventory, ledgers, publications, warnings
 from qinglan.flow.demo import confirm_known_dust
+from qinglan.flow.forecasts import desk
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
 from qinglan.flow.views.data import Wanted, rejects
@@ -32,6 +33,7 @@ from qinglan.ledger.declare import load_ledger
 from qinglan.plan.pack import load_plan
 from qinglan.plan.places import load_stations
 from qinglan.sim.enterprises import credit_code
+from qinglan.store import desk as desks
 from qinglan.store import publications as bulletins
 from qinglan.store.warnings import listed as listed_warnings
 from qinglan.web import create_app
@@ -84,6 +86,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     _import(workspace, "performance-grades", [grade | {"uscc": WORKS, "county": "630105"}])
     run(workspace, now=NOW, review=confirm_known_dust)
     forecasts.run(workspace, datetime(2025, 3, 20, 8, tzinfo=UTC), now=NOW)
+    _keep_desk(workspace)
     _keep_office(workspace)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)
 
@@ -97,6 +100,20 @@ def _keep_office(workspace: Workspace) -> None:
     _keep_warning(workspace)
     year = int(load_ledger("boilers").good[0]["year"])
     inventory.freeze(workspace, year, by="wang", reason="年度清单", now=NOW)
+
+
+def _keep_desk(workspace: Workspace) -> None:
+    """A bulletin of the forecast with an edit and a voice of another office, issued and corrected."""
+    at = datetime(2025, 3, 20, 9, tzinfo=UTC)
+    first, second = (desk.local_command(workspace, who) for who in ("甲", "乙"))
+    made = desk.begin(workspace, "630000", me=first, at=at)
+    change = desk.Edit(105, 140, primary="pm10", words="午后浮尘", reason="上游起沙")
+    desk.edit(workspace, made, "630100", date(2025, 3, 21), change, me=first, at=at)
+    desk.act(workspace, made, "consult", me=first, at=at)
+    desk.act(workspace, made, "comment", me=desk.local_command(workspace, "丙", "630100"), at=at, reason="偏高")
+    for me, name in ((first, "submit"), (second, "approve"), (first, "issue")):
+        desk.act(workspace, made, name, me=me, at=at)
+    desk.act(workspace, made, "correct", me=first, at=at, reason="路径有变")
 
 
 def _keep_warning(workspace: Workspace) -> None:
@@ -128,6 +145,7 @@ def _made(workspace: Workspace) -> dict[str, str]:
         "/emergency-list/{uscc}": f"/emergency-list/{WORKS}",
         "/sources/{uscc}": f"/sources/{WORKS}",
         "/warnings/{warning}": f"/warnings/{listed_warnings(workspace.registry)[0]['id']}",
+        "/desk/{bulletin}": f"/desk/{desks.listed(workspace.registry)[0]['id']}",
         "/complaints/{number}": f"/complaints/{reports[0]['number']}",
     }
 

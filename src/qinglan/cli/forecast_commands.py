@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
+from qinglan.cli import desk_commands
 from qinglan.cli.output import Shell, day_of
 from qinglan.core.clock import wall
 from qinglan.core.errors import UsageError
 
 app = typer.Typer(help="空气质量预报。The forecast.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(desk_commands.app, name="desk")
 
 At = Annotated[
     str,
@@ -174,12 +176,18 @@ def verify(
     places: Places = None,
     since: Annotated[str, typer.Option(help="预报日自 / valid days from")] = "",
     until: Annotated[str, typer.Option(help="预报日至 / valid days to")] = "",
+    office: Annotated[
+        bool, typer.Option("--office", help="单位发布与机器分开 / what was issued and the machine, apart")
+    ] = False,
 ) -> None:
     """检验：与实况对照，误差、技巧、级别与首要污染物命中。Hold the forecasts to the air that came."""
     from qinglan.flow import forecasts
 
     shell, workspace = _opened(context)
     groups = [name.strip() for name in by.split(",") if name.strip()]
+    if office:
+        _apart(shell, workspace, groups, places, since, until)
+        return
     found = forecasts.verify(
         workspace, by=groups, places=_codes(workspace, places),
         since=day_of(since) if since else None, until=day_of(until) if until else None,
@@ -203,6 +211,44 @@ def verify(
                          (shell.say("技巧（CRPS）", "Skill (CRPS)"), found.skill)):  # fmt: skip
         sides = ["right" if kind.is_numeric() else "left" for kind in frame.dtypes]
         shell.table(title, list(zip(frame.columns, sides, strict=True)), _short(frame))
+
+
+def _apart(
+    shell: Shell, workspace: Any, groups: list[str], places: list[str] | None, since: str, until: str
+) -> None:
+    """Office and machine on the same places and days."""
+    from qinglan.flow.forecasts import desk
+
+    found = desk.apart(
+        workspace, by=groups, places=_codes(workspace, places), since=day_of(since) if since else None,
+        until=day_of(until) if until else None,
+    )  # fmt: skip
+    if shell.as_json:
+        told = {"scores": found.scores.to_dicts(), "edits": found.edits.to_dicts()}
+        shell.give({"bulletins": found.bulletins, "days": found.days, **told})
+        return
+    shell.out.print(
+        shell.say(
+            f"{found.bulletins} 期已发布的预报，{found.days[0]} 至 {found.days[1]}。",
+            f"{found.bulletins} issued bulletins, {found.days[0]} to {found.days[1]}.",
+        )
+    )
+    heads = shell.say(
+        "谁 样本 均方根误差 平均误差 偏差 级别 范围 首要 >100 >150 >200",
+        "who n RMSE MAE bias level range primary >100 >150 >200",
+    ).split()
+    rows = [
+        (*(r[g] for g in groups), r["who"], r["n"], *(round(r[k], 1) for k in ("rmse", "mae", "bias")),
+         *("—" if r[k] is None else f"{r[k]:.0%}" for k in ("level_hit", "range_hit", "primary_hit")),
+         *(f"{r[f'hits_{n}']}/{r[f'misses_{n}']}/{r[f'false_alarms_{n}']}" for n in (100, 150, 200)))
+        for r in found.scores.iter_rows(named=True)
+    ]  # fmt: skip
+    shell.table(
+        shell.say("报中/漏报/空报", "hits/misses/false alarms"), [(h, "left") for h in (*groups, *heads)], rows
+    )
+    heads = shell.say("订正 更近 更远", "edited nearer farther").split()
+    edits = found.edits.select(*groups, "edited", "better", "worse")
+    shell.table("", [(h, "left") for h in (*groups, *heads)], edits.rows())
 
 
 def _short(frame: pl.DataFrame) -> list[tuple[Any, ...]]:

@@ -24,6 +24,7 @@ NAV = (
     Door("places", "/places", "air.view", ("/places", "/stations")),
     Door("evaluation", "/evaluation", "air.view", ("/evaluation", "/compare", "/ranking")),
     Door("forecast", "/forecast", "forecast.view", ("/forecast",)),
+    Door("desk", "/desk", "forecast.view", ("/desk",)),
     Door("plan", "/plan", "plan.view", ("/plan", "/targets", "/articles", "/tasks")),
     Door("ledgers", "/ledgers", "ledger.view", ("/ledgers",)),
     Door("sources", "/sources", "ledger.view", ("/sources",)),

@@ -11,9 +11,12 @@ import polars as pl
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import forecasts
+from qinglan.flow.forecasts import desk
 from qinglan.flow.memory import Memory
 from qinglan.flow.views.result import Result, Row, Workspace, current
+from qinglan.flow.workspace import Workspace as Office
 from qinglan.plan.places import load_places
+from qinglan.store import desk as store
 
 #: Days that are named in the first sentence: those that HJ 633-2026 wants to be published.
 SOON = 3
@@ -113,7 +116,10 @@ def before(result: Result | None, code: str, found: forecasts.Forecast, item: st
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """How forecasts came out. checked : None while no day has come. card : the newest training, or None."""
+    """How forecasts came out. checked : None while no day has come. card : the newest training, or None.
+
+    apart : office and machine on the same days; None while nothing that was issued has come.
+    """
 
     checked: forecasts.Checked | None
     aqi: list[Row]
@@ -121,6 +127,24 @@ class Verification:
     skill: list[Row]
     card: forecasts.Training | None
     card_rows: list[Row]
+    apart: desk.Apart | None = None
+
+    @property
+    def office(self) -> list[Row]:
+        """Rows of office and machine by `group` and `who`; of the office with `edited`, `better`, `worse`."""
+        if self.apart is None:
+            return []
+        by = next(c for c in BY if c in self.apart.scores.columns)
+        edits = {r[by]: r for r in self.apart.edits.to_dicts()}
+        nothing = {"edited": 0, "better": 0, "worse": 0}
+        return [
+            {
+                **r,
+                "group": r[by],
+                **{k: edits.get(r[by], nothing)[k] if r["who"] == desk.OFFICE else None for k in nothing},
+            }
+            for r in self.apart.scores.to_dicts()
+        ]
 
 
 def verification(workspace: Workspace, by: str, item: str) -> Verification:
@@ -133,16 +157,29 @@ def verification(workspace: Workspace, by: str, item: str) -> Verification:
     rows = [dict(row) for row in card.scores if row["item"] == item] if card is not None else []
     found = _checked(workspace, by)
     if found is None:
-        return Verification(None, [], [], [], card, rows)
+        return Verification(None, [], [], [], card, rows, _apart(workspace, by))
     return Verification(
         found, _rows(found.aqi, by), _rows(found.values.filter(item=item), by),
-        _rows(found.skill.filter(item=item), by), card, rows,
+        _rows(found.skill.filter(item=item), by), card, rows, _apart(workspace, by),
     )  # fmt: skip
+
+
+def _apart(workspace: Workspace, by: str) -> desk.Apart | None:
+    """Office and machine apart by a group; None for a bare folder, and while nothing that was issued has come."""
+    if not isinstance(workspace, Office):
+        return None
+    try:
+        issued = tuple(r["issued_at"] for r in store.listed(workspace.registry))
+        key = (workspace.home, issued, current(workspace).key, by)
+        return _kept_apart.get(key, lambda: desk.apart(workspace, by=(by,)))
+    except NotFound:
+        return None
 
 
 #: Scores that a process keeps: of the same forecasts and the same run they are the same.
 _MOST = 12
 _kept = Memory[forecasts.Checked](_MOST)
+_kept_apart = Memory[desk.Apart](_MOST)
 
 
 def _checked(workspace: Workspace, by: str) -> forecasts.Checked | None:

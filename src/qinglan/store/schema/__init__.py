@@ -4,7 +4,7 @@ Written in the common subset of SQLite and PostgreSQL. Instants are UTC; codes a
 vocabularies are checked by the functions that write them.
 """
 
-from qinglan.store.schema import accounts, ledgers, operations, public, publications, review, warnings
+from qinglan.store.schema import accounts, desk, ledgers, operations, public, publications, review, warnings
 from qinglan.store.schema.columns import Instant, NaiveInstant, metadata
 from qinglan.store.schema.judging import dust_events, flag_decisions, reported_values, runs, task_evidence
 from qinglan.store.schema.loading import events, load_files, loads, rejects, stations
@@ -13,6 +13,7 @@ __all__ = [
     "Instant",
     "NaiveInstant",
     "accounts",
+    "desk",
     "dust_events",
     "events",
     "flag_decisions",

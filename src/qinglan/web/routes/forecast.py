@@ -10,7 +10,9 @@ from starlette.responses import Response
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import forecasts
+from qinglan.flow.views import desk
 from qinglan.flow.views import forecast as views
+from qinglan.flow.workspace import Workspace
 from qinglan.forecast.air_index import QUANTILES
 from qinglan.web import charts, forecast_charts
 from qinglan.web.access import needs
@@ -27,6 +29,7 @@ _SAID = ("low", "high", "level", "primary", *(f"p{n}" for n in range(1, 7)), "p_
 _SCORED = ("n", "level_hit", "range_hit", "primary_hit", "mae", "bias",
            *(f"{kind}_{top}" for top in (100, 150, 200) for kind in ("hits", "misses", "false_alarms")),
            )  # fmt: skip
+_OFFICE = ("who", "n", "rmse", *_SCORED[1:], "edited", "better", "worse")
 _NUMBERS = ("n", "rmse", "mae", "bias", "r", "crps", "coverage_50", "coverage_90")
 
 
@@ -41,7 +44,8 @@ def overview(
     """What is expected of every place on the coming days: AQI range, level, chance of exceeding, flags."""
     result, found = result_of(site, request), views.newest(site.workspace)
     told = None if found is None else views.overview(found, level)
-    return site.page(request, "forecast.html", result, told=told, level=level, named=views.named)
+    said = desk.issued(site.workspace, site.clock()) if isinstance(site.workspace, Workspace) else {}
+    return site.page(request, "forecast.html", result, told=told, level=level, named=views.named, said=said)
 
 
 @router.get("/forecast.{kind}", dependencies=[needs(VIEW)])
@@ -87,10 +91,11 @@ def _group(words: Text, by: str, group: Any) -> str:
 def verification_sheet(
     request: Request, site: SiteOf, kind: str, by: By = "lead_day", item: Item = "pm2_5", of: By = "aqi"
 ) -> Response:
-    """The scores as CSV or XLSX: `of` is ``aqi``, ``values`` or ``skill``."""
+    """The scores as CSV or XLSX: `of` is ``aqi``, ``values``, ``skill`` or ``office``."""
     site.stands_on(request, "now")
     words, told = words_of(request), views.verification(site.workspace, by, item)
-    columns = {"aqi": _SCORED, "values": _NUMBERS, "skill": ("against", "n", "skill", "low", "high")}
+    columns = {"aqi": _SCORED, "values": _NUMBERS, "skill": ("against", "n", "skill", "low", "high"),
+               "office": _OFFICE}  # fmt: skip
     if of not in columns:
         raise UnknownName("table", of, tuple(columns))
     heads = {"group": words.word("forecast_by", by), **{c: words.word("forecast_column", c) for c in columns[of]}}
@@ -105,7 +110,9 @@ def place(request: Request, site: SiteOf, code: str, item: Item = "pm2_5") -> Re
     if item not in DAILY_ITEMS:
         raise UnknownName("item", item, DAILY_ITEMS)
     if found is None:
-        return site.page(request, "forecast.html", result, told=None, level="prefecture", named=views.named)
+        return site.page(
+            request, "forecast.html", result, told=None, level="prefecture", named=views.named, said={}
+        )
     return site.page(
         request, "forecast_place.html", result, told=views.place(found, code), item=item, named=views.named,
         seen={row["day"]: row["observed"] for row in views.before(result, code, found, item)},

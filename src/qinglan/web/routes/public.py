@@ -17,6 +17,7 @@ from starlette.responses import RedirectResponse, Response
 
 from qinglan.access import Principal
 from qinglan.flow import public_bulletins, standing, views
+from qinglan.flow.views import desk
 from qinglan.flow.views import public as public_views
 from qinglan.web.access import needs, principal
 from qinglan.web.cache import Answers, Kept
@@ -133,7 +134,8 @@ async def air(request: Request) -> Response:
         found = public_views.air(result)
         targets = views.board(result)["groups"]["air"]
         issued = public_bulletins.issued(here.workspace, limit=3)
-        return {"air": found, "targets": targets, "bulletins": issued, **_age(here, found["time"])}
+        said = desk.outlook(here.workspace, here.clock())
+        return {"air": found, "targets": targets, "bulletins": issued, "said": said, **_age(here, found["time"])}
 
     return await answer(request, "public.html", make)
 
