@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -86,6 +87,46 @@ def test_a_new_row_is_added_and_one_that_left_is_gone(office: Workspace) -> None
     assert said == {("added", "QH630105-0004"), ("gone", "QH630105-0001")}
 
 
+def test_between_years_a_row_is_the_same_but_for_its_year(tmp_path: Path) -> None:
+    """A line's identity holds its year: twice the output makes twice the tonnes, all by activity, none opened."""
+    small = runpy.run_path(str(Path(__file__).with_name("small_inventory.py")))
+    space, code = init(tmp_path / "home"), small["CODES"][1]
+    small["take"](space, "air-enterprises", small["good"]("air-enterprises", uscc=code, permit_no=f"{code}001V"))
+    line = {"uscc": code, "lon": 101.76, "lat": 36.66, "line_no": "L-630105-001"}
+    lines = [small["good"]("production-lines", **line, year=y, output=t, capacity=900_000)
+             for y, t in ((2024, 300_000), (2025, 600_000))]  # fmt: skip
+    small["take"](space, "production-lines", *lines)
+    before, after = frozen(space, 2024), frozen(space, 2025)
+    rows = inventory.compare(space, before.id, after.id).rows
+    assert set(rows["kind"]) == {"changed"}
+    assert set(rows["row_key"]) == {"L-630105-001"}
+    assert set(rows["ledger_key"]) == {"L-630105-001|2025"}
+    assert (rows["after_t"] / rows["before_t"] - 2).abs().max() < 1e-9  # type: ignore[operator]
+    assert (rows["change_t"] - rows["by_activity"]).abs().max() < 1e-9 * rows["after_t"].max()  # type: ignore[operator]
+    assert (
+        rows.select("by_factor", "by_control", "opened", "closed", "redefined").sum_horizontal().abs().max() == 0
+    )
+
+
+def test_what_weighs_most_sums_to_the_whole_and_names_its_row(office: Workspace) -> None:
+    """Shares of variance sum to 1; the amount of a row is that row's; key sources make 95 % (IPCC 2006)."""
+    frozen(office)
+    held = inventory.open_version(office)
+    found = inventory.weighed(held, "so2")
+    assert found.inputs["share"].sum() == pytest.approx(1)
+    assert found.inputs["cumulative"][-1] == pytest.approx(1)
+    assert found.inputs["share"].is_sorted(descending=True)
+    amounts = found.inputs.filter(input="amount")
+    assert set(amounts["row_key"]) <= set(held.emissions["row_key"])
+    assert amounts["row_key"].null_count() == 0
+    assert (
+        found.inputs.filter(input="factor")["row_key"].null_count() == found.inputs.filter(input="factor").height
+    )
+    assert found.keys.filter("key")["share"].sum() >= 0.95
+    with pytest.raises(UnknownName):
+        inventory.weighed(held, "o3")
+
+
 @pytest.mark.parametrize("by", inventory.BY)
 def test_every_way_to_total_sums_to_the_same_tonnes(office: Workspace, by: str) -> None:
     frozen(office)
@@ -123,13 +164,14 @@ def test_a_number_is_explained_by_its_row_and_multiplies_out(office: Workspace) 
         inventory.explain(held, "boilers", "nobody", None, "ch4")
 
 
-def test_the_spread_of_a_version_is_the_same_each_time(office: Workspace) -> None:
-    from qinglan.flow.inventory import asking
+def test_the_spread_of_a_version_is_the_same_each_time(office: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    from qinglan.flow.inventory import spreading
+    from qinglan.flow.memory import Memory
 
     frozen(office)
     held = inventory.open_version(office)
     first = inventory.uncertainty(held, ["sector"])
-    asking._spreads.clear()
+    monkeypatch.setattr(spreading, "_spreads", Memory(1))
     assert first.equals(inventory.uncertainty(held, ["sector"]))
     assert ((first["low"] <= first["emission_t"]) & (first["emission_t"] <= first["high"])).all()
 

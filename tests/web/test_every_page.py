@@ -57,6 +57,7 @@ MADE = {
     "/ledgers/{ledger}/import/{number}": "/ledgers/boilers/import/1",
     "/ledgers/{ledger}/aside/{number}": "/ledgers/boilers/aside/1",
     "/inventory/map/{iy}/{ix}": "/inventory/map/64/123",
+    "/inventory/versions/{version}": f"/inventory/versions/{load_ledger('boilers').good[0]['year']}-01",
 }
 #: What is no page of its own: files, and parts of a page.
 PARTS = re.compile(

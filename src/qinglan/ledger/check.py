@@ -21,7 +21,7 @@ from qinglan.ledger.geometry import CHINA, good_wkt, outside
 from qinglan.plan.places import Places
 
 #: What stands between the parts of an identity, and what stands for it inside a part.
-_BETWEEN, _INSIDE = "|", "¦"
+BETWEEN, _INSIDE = "|", "¦"
 _FORMS = {"date": "2024-06-28", "month": "2024-06", "year": "2024"}
 _LISTED = 12
 
@@ -354,9 +354,9 @@ class _Work:
 def key_of(ledger: Ledger) -> pl.Expr:
     """What identifies a row: its identity's values as text, joined; null where one is missing."""
     parts = [
-        pl.col(name).cast(pl.String).str.replace_all(_BETWEEN, _INSIDE, literal=True) for name in ledger.identity
+        pl.col(name).cast(pl.String).str.replace_all(BETWEEN, _INSIDE, literal=True) for name in ledger.identity
     ]
-    return pl.concat_str(parts, separator=_BETWEEN)
+    return pl.concat_str(parts, separator=BETWEEN)
 
 
 def with_rule_columns(

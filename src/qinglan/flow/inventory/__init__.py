@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qinglan.flow.inventory.asking import BY, Comparison, compare, explain, totals, uncertainty
+from qinglan.flow.inventory.asking import BY, Comparison, compare, explain, totals
 from qinglan.flow.inventory.freezing import (
     FROZEN,
     Held,
@@ -12,13 +12,17 @@ from qinglan.flow.inventory.freezing import (
     open_version,
     versions,
 )
+from qinglan.flow.inventory.spreading import DRAWS, SEED, Weighed, uncertainty, weighed
 
 __all__ = [
     "BY",
+    "DRAWS",
     "FROZEN",
+    "SEED",
     "Comparison",
     "Held",
     "Version",
+    "Weighed",
     "activities_of",
     "compare",
     "explain",
@@ -27,4 +31,5 @@ __all__ = [
     "totals",
     "uncertainty",
     "versions",
+    "weighed",
 ]

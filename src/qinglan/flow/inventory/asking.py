@@ -1,4 +1,4 @@
-"""Questions to frozen inventories: totals by anything, why a number, what changed, how sure."""
+"""Questions to frozen inventories: totals by anything, why a number, what changed."""
 
 from __future__ import annotations
 
@@ -6,32 +6,35 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.emission import change, trace
 from qinglan.emission.categories import SPECIES, categories
-from qinglan.emission.uncertainty import uncertainty as spread_of
 from qinglan.flow.inventory.freezing import Held, open_version
+from qinglan.flow.memory import Memory
 from qinglan.flow.workspace import Workspace
+from qinglan.ledger.check import BETWEEN
+from qinglan.ledger.declare import load_ledger
 
 #: What totals can be told by.
 BY = (
     *("class", "sector", "fuel", "technology", "place", "prefecture"),
     *("handbook", "nfr", "gnfr", "edgar", "method", "species"),
 )
+#: Comparisons that a process keeps.
+_MOST = 4
 #: Changes below this share of the larger side are rounding.
 _SAME = 1e-12
-#: Seed of the draws: a version's spread is the same on every day.
-_SEED = 144
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
     """What differs between two versions, `before` and `after`.
 
-    rows : `kind` (added, gone, changed) and the columns of :func:`emission.change.change`; rows alike are left out
+    rows : `kind` (added, gone, changed) and the columns of :func:`emission.change.change`; without rows alike.
+    Between two years a ledger's row is the same whose identity differs in the year only: its `row_key` is told
+    without it, and `ledger_key` is the row as its ledger calls it (of `after`, where it is there).
     totals : `sector, species, before_t, after_t, change_t` and the effects, of all rows [t]
     """
 
@@ -39,6 +42,9 @@ class Comparison:
     after: str
     rows: pl.DataFrame
     totals: pl.DataFrame
+
+
+_compared = Memory[Comparison](_MOST)
 
 
 def described(emissions: pl.DataFrame) -> pl.DataFrame:
@@ -122,7 +128,14 @@ def explain(held: Held, ledger: str, row_key: str, activity: str | None, species
 def compare(workspace: Workspace, a: str, b: str) -> Comparison:
     """What changed from version `a` to version `b`, row by row, split into activity, factor and control [t]."""
     before, after = open_version(workspace, a), open_version(workspace, b)
-    rows = change.change(before.emissions, after.emissions)
+    return _compared.get((before.version.content, after.version.content), lambda: _compare(before, after))
+
+
+def _compare(before: Held, after: Held) -> Comparison:
+    sides = [
+        _timeless(held.emissions, apart=before.version.year != after.version.year) for held in (before, after)
+    ]
+    rows = _exact(_called(change.change(*sides), *sides))
     kind = (
         pl.when(pl.col("opened") != 0).then(pl.lit("added"))
         .when(pl.col("closed") != 0).then(pl.lit("gone"))
@@ -143,20 +156,35 @@ def compare(workspace: Workspace, a: str, b: str) -> Comparison:
     )
 
 
-_spreads: dict[tuple[str, tuple[str, ...]], pl.DataFrame] = {}
+def _exact(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a change without rounding: an effect far below both sides is zero."""
+    larger = pl.max_horizontal("before_t", "after_t")
+    effects = [
+        pl.when(pl.col(name).abs() > _SAME * larger).then(pl.col(name)).otherwise(0.0).alias(name)
+        for name in change.EFFECTS
+    ]
+    return rows.with_columns(effects)
 
 
-def uncertainty(held: Held, by: Sequence[str]) -> pl.DataFrame:
-    """95 % ranges of totals (emission.uncertainty) by columns of :data:`BY` with species; kept with the version.
+def _timeless(emissions: pl.DataFrame, *, apart: bool) -> pl.DataFrame:
+    """Emissions with `ledger_key`; where two years are compared, the year is taken out of rows' identities."""
+    told = emissions.with_columns(ledger_key=pl.col("row_key"))
+    if not apart:
+        return told
+    stem = pl.col("row_key")
+    for name in told["ledger"].drop_nulls().unique().sort():
+        identity = load_ledger(name).identity
+        if "year" in identity and len(identity) > 1:
+            kept = [n for n, column in enumerate(identity) if column != "year"]
+            without = pl.col("row_key").str.split(BETWEEN).list.gather(kept, null_on_oob=True).list.join(BETWEEN)
+            stem = pl.when(pl.col("ledger") == name).then(without).otherwise(stem)
+    own = pl.when(pl.col("source_id") == pl.col("row_key")).then(stem).otherwise(pl.col("source_id"))
+    return told.with_columns(row_key=stem, source_id=own)
 
-    Species are never summed together: `species` is added to `by` where it is missing. The draws are seeded.
-    """
-    for name in by:
-        if name not in BY:
-            raise UnknownName("column", name, BY)
-    keys = tuple(dict.fromkeys((*by, "species")))
-    known = (held.version.content, keys)
-    if known not in _spreads:
-        rng = np.random.default_rng(_SEED)
-        _spreads[known] = spread_of(described(held.emissions), list(keys), rng=rng)
-    return _spreads[known]
+
+def _called(rows: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) -> pl.DataFrame:
+    """Rows of a change with what the ledger calls each, by the later side where it is there."""
+    keys = list(change.IDENTITY)
+    both = pl.concat([after.select(*keys, "ledger_key"), before.select(*keys, "ledger_key")])
+    first = both.unique(keys, keep="first", maintain_order=True)
+    return rows.join(first, on=keys, how="left", nulls_equal=True, maintain_order="left")

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from qinglan.access import Principal
+from qinglan.access.principal import within
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.emission import trace
 from qinglan.emission.categories import SPECIES, categories
@@ -103,6 +104,28 @@ def visible(workspace: Workspace, me: Principal) -> pl.DataFrame:
                 rows.select(ledger=pl.lit(name), row_key=pl.col("_key"), number=pl.col("_row").cast(pl.Int64))
             )
     return pl.concat(parts)
+
+
+def of_reader(workspace: Workspace, me: Principal, rows: pl.DataFrame, key: str = "row_key") -> pl.DataFrame:
+    """Frozen rows (`ledger`, `place`, and the ledger's identity under `key`) that somebody may see.
+
+    With `number`, of the ledger's row today; null for one withdrawn since, which is told where it lay in a place
+    of the reader.
+    """
+    known = visible(workspace, me).rename({"row_key": key})
+    numbered = rows.join(known, on=["ledger", key], how="left", maintain_order="left")
+    return numbered.filter(pl.col("number").is_not_null() | _own(me, numbered))
+
+
+def _own(me: Principal, rows: pl.DataFrame) -> pl.Series:
+    """Frozen rows that lie where the reader may see their ledger, also those withdrawn since."""
+    reach = {name: rights.scope(me, load_ledger(name), rights.VIEW) for name in rows["ledger"].unique()}
+    seen: dict[tuple[str, str | None], bool] = {}
+    for name, place in rows.select("ledger", "place").unique().iter_rows():
+        scope = reach[name]
+        seen[name, place] = scope.everything or any(within(place or "", code) for code in scope.places)
+    made = [seen[pair] for pair in rows.select("ledger", "place").iter_rows()]
+    return pl.Series(made, dtype=pl.Boolean)
 
 
 def prefecture() -> pl.Expr:

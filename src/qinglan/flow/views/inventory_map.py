@@ -11,15 +11,12 @@ import numpy as np
 import polars as pl
 
 from qinglan.access import Principal
-from qinglan.access.principal import within
 from qinglan.emission.categories import SPECIES
 from qinglan.emission.shape.factored import Factored
 from qinglan.flow import inventory
 from qinglan.flow.inventory import Held, Version, fields
-from qinglan.flow.ledgers import rights
-from qinglan.flow.views.inventory import visible
+from qinglan.flow.views.inventory import of_reader
 from qinglan.flow.workspace import Workspace
-from qinglan.ledger.declare import load_ledger
 
 Row = dict[str, Any]
 
@@ -127,8 +124,7 @@ def traced(
     """
     number = fields.hour_of(found.year, *at)
     rows = fields.trace_cell(found.held, found.field, *cell, number, found.species)
-    numbered = rows.join(visible(workspace, me), on=("ledger", "row_key"), how="left", maintain_order="left")
-    shown = numbered.filter(pl.col("number").is_not_null() | _own(me, rows))
+    shown = of_reader(workspace, me, rows)
     series = found.field.cell(*cell)[SPECIES.index(found.species)]
     first = number - at[1] + 1
     lon, lat = found.field.grid.centres()
@@ -137,15 +133,3 @@ def traced(
         float(lon[cell]), float(lat[cell]), total, float(series.sum()), shown, rows.height - shown.height,
         total - float(shown["tonnes"].sum()), tuple(series[first : first + 24].tolist()),
     )  # fmt: skip
-
-
-def _own(me: Principal, rows: pl.DataFrame) -> pl.Series:
-    """Frozen rows that lie where the reader may see their ledger, also those withdrawn since."""
-    reach = {name: rights.scope(me, load_ledger(name), rights.VIEW) for name in rows["ledger"].unique()}
-    return pl.Series(
-        [
-            reach[name].everything or any(within(place or "", code) for code in reach[name].places)
-            for name, place in rows.select("ledger", "place").iter_rows()
-        ],
-        dtype=pl.Boolean,
-    )
