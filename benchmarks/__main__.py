@@ -24,6 +24,7 @@ RACES = {
             "hourly_field",
             "emergency_list",
             "forecast_beijing",
+            "forecast_cities",
             "spark",
             "api",
             "pages",

@@ -55,8 +55,8 @@ def drawn(error: float, origins: int = 400) -> Run:
         Climatology(),
         Season(),
         Linear(),
-        Boosted(rounds=5, threads=1),
-        Boosted(ahead=True, rounds=5, threads=1),
+        Boosted(rounds=5),
+        Boosted(ahead=True, rounds=5),
     ],
     ids=lambda one: one.name,
 )
@@ -77,7 +77,7 @@ def test_what_comes_after_the_cut_off_changes_nothing(model: Model) -> None:
 
 
 def test_weather_that_is_wanted_and_missing_is_said() -> None:
-    history, model = made(), Boosted(ahead=True, rounds=5, threads=1)
+    history, model = made(), Boosted(ahead=True, rounds=5)
     model.fit(history.until(1200), LEADS)
     assert model.predict(history.until(1300), LEADS).notes == ("no_weather_ahead",)
     assert model.predict(history.until(1300, ahead=24), LEADS).notes == ()
@@ -87,7 +87,7 @@ def test_trees_beat_persistence_and_climatology_from_six_hours_on() -> None:
     """A wave with memory, 2 % missing. One hour ahead, persistence is hard to beat and nothing is claimed."""
     history = made(3000)
     runs = []
-    for model in (Boosted(every=5, rounds=40, threads=1), Persistence(), Climatology()):
+    for model in (Boosted(every=5, rounds=40), Persistence(), Climatology()):
         model.fit(history.until(2400), LEADS)
         runs.append(roll(model, history, range(2400, 2970, 11), LEADS))
     mine, *others = ([row["crps"] for row in run.scores()] for run in runs)
@@ -168,7 +168,7 @@ def test_a_blend_passes_over_who_says_nothing_and_over_gaps() -> None:
 
 
 def test_history_cut_at_its_head_gives_the_same_forecast() -> None:
-    history, model = made(), Boosted(rounds=5, threads=1)
+    history, model = made(), Boosted(rounds=5)
     model.fit(history.until(1200), LEADS)
     whole, cut = history.until(1490), history.until(1490).last(900)
     assert cut.clock(np.array([0]))[0] == whole.clock(np.array([590]))[0]

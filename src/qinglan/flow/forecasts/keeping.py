@@ -38,7 +38,7 @@ def _boosted(rows: int) -> Model:
 
     every = max(1, -(-rows // ROWS))
     every += every % 7 == 0  # origins must meet every day of the week
-    return Boosted(every=every, rounds=ROUNDS, threads=1)
+    return Boosted(every=every, rounds=ROUNDS)
 
 
 #: Models by name, made for so many rows (series x day x lead).
