@@ -59,7 +59,7 @@ from qinglan.flow.workspace import Settings, init
 from qinglan.plan.places import load_stations
 from qinglan.web import create_app
 workspace = init(Path("home"), Settings(simulated=True))
-simulate_into(workspace, date(2025, 11, 1), date(2025, 12, 31), stations=load_stations("qinghai"))
+simulate_into(workspace, date(2025, 11, 1), date(2025, 12, 31), stations=load_stations("qinghai")[:4])
 verdict = run(workspace, now=datetime(2026, 1, 5, tzinfo=UTC))
 page = TestClient(create_app(Path("home")), base_url="http://localhost").get("/")
 print(len(verdict.content["targets"]), page.status_code)

@@ -18,6 +18,7 @@ from qinglan.flow.backup import backup, restore
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
 from qinglan.flow.workspace import Settings, Workspace, init, open_workspace, read_settings
+from qinglan.plan.places import load_stations
 from qinglan.store.files import Files
 from qinglan.store.registry import events, verify_events
 from qinglan.web import create_app
@@ -28,9 +29,9 @@ FIRST, LAST = date(2025, 1, 1), date(2025, 2, 10)
 
 @pytest.fixture(scope="module")
 def judged(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
-    """A workspace with six weeks of hours, a run, and a filed document."""
+    """A workspace with six weeks of hours of six stations, a run, and a filed document."""
     made = init(tmp_path_factory.mktemp("backup") / "home", Settings(simulated=True))
-    simulate_into(made, FIRST, LAST)
+    simulate_into(made, FIRST, LAST, stations=load_stations("qinghai")[:6])
     run(made, now=NOW)
     Files(made.home).put("照片".encode())
     return made

@@ -28,6 +28,7 @@ from qinglan.flow import operations
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
 from qinglan.flow.workspace import Settings, init, open_workspace
+from qinglan.plan.places import load_stations
 from qinglan.web import create_app, serve
 from qinglan.web.server import Serving
 
@@ -36,9 +37,9 @@ NOW = datetime(2025, 2, 1, 2, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A month of the simulated province, judged."""
+    """A month of six stations of the simulated province, judged."""
     made = init(tmp_path_factory.mktemp("operations") / "home", Settings(simulated=True))
-    simulate_into(made, date(2025, 1, 1), date(2025, 1, 31))
+    simulate_into(made, date(2025, 1, 1), date(2025, 1, 31), stations=load_stations("qinghai")[:6])
     run(made, now=NOW)
     return made.home
 
