@@ -32,6 +32,7 @@ def test_a_warning_is_led_from_the_command_line(qinglan: Any, tmp_path: Path) ->
     assert say("notice", made, "-o", file, "--json").json["bytes"] == file.stat().st_size
     assert "no cut is given" in say("verify", 1, "L-1").flat
     assert "no order 1" in say("verify", 1, "L-1", "--normal", 100, "--used", 40).flat
+    assert "no order 1" in say("verify", 1, "L-1", "--used", 40).flat
 
 
 def test_a_series_is_held_against_the_levels(qinglan: Any, tmp_path: Path) -> None:

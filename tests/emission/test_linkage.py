@@ -146,14 +146,22 @@ def test_the_book_of_trust_names_what_there_is():
         if "ledger" in origin:
             known = load_ledger(origin["ledger"]).schema
             assert set(origin["columns"].values()) <= set(known), origin["ledger"]
+            assert set(origin.get("times", {})) <= set(origin["columns"])
             assert {origin.get("year"), origin.get("newest")} - {None} <= set(known)
     for name, rule in book["facts"].items():
         assert set(rule["order"]) <= set(book["origins"]), name
         assert {"zh", "en", "kind", "why"} <= set(rule)
         assert (rule["kind"] == "number") == ("relative" in rule)
-    units = {"outlets": ("so2_permit_t", "t/a"), "stack-data": ("so2_kg", "kg"), "coal-use": ("raw_coal", "t")}
+    units = {"outlets": ("so2_permit_t", "t/a"), "stack-data": ("so2_kg", "kg"), "coal-use": ("raw_coal", "t"),
+             "electricity-use": ("kwh", "kWh")}  # fmt: skip
     for ledger, (column, unit) in units.items():
         assert load_ledger(ledger).column(column).unit == unit
+    forms = load_ledger("env-statistics")
+    per = {"kg": {"t": 1000}, "kWh": {"万kWh": 10_000}, "t": {"t": 1}}
+    for fact, column in book["origins"]["statistics"]["columns"].items():
+        if (unit := book["facts"][fact].get("unit")) and book["facts"][fact]["kind"] == "number":
+            times = book["origins"]["statistics"]["times"].get(fact, 1)
+            assert times == per[unit][forms.column(column).unit], fact
 
 
 def test_the_guides_example_gives_what_it_says():

@@ -13,8 +13,10 @@ from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.emission.linkage import coverage
 from qinglan.flow import identities, ledgers
 from qinglan.flow.demo import fill_ledgers
+from qinglan.flow.electricity import normal_day
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.ledger.declare import load_ledger
+from qinglan.sim.ledgers import typed
 from qinglan.store.registry import events, verify_events
 
 TODAY, NOW = date(2026, 1, 5), datetime(2026, 1, 5, 1, tzinfo=UTC)
@@ -113,20 +115,62 @@ def test_lists_cover_each_other_both_ways(office: Workspace) -> None:
     assert table.filter(~pl.col("performance-grades")).height == len(ENTERPRISES.good) - 1
 
 
-def test_the_simulated_province_agrees_with_itself_and_its_lists_cover_each_other(tmp_path: Path) -> None:
-    """Synthetic truth: the simulation's ledgers are made of one register, so nothing differs.
-    One name mended by hand in one of them is the one conflict there is."""
+def test_the_simulated_province_disagrees_where_that_was_planted_and_nowhere_else(tmp_path: Path) -> None:
+    """Synthetic truth: statistics are made of the other ledgers within 2 %; where a recipe plants more, and only
+    there, a conflict stands. The truth is taken from the drawn rows, without the fusion's code. One name mended by
+    hand in one ledger is the one more conflict there is."""
     space = init(tmp_path / "home", Settings(simulated=True))
     fill_ledgers(space, lambda _: None)
     me = ledgers.local_office(space, "tests")
     fused = identities.fused(space, me, 2025)
     register = ledgers.frame(space, "air-enterprises").rows
     assert set(fused.identities["identity"]) == set(register["uscc"])
-    assert (fused.conflicts.height, fused.unmatched.height) == (0, 0)
+    said = {(r["identity"], r["fact"]) for r in fused.conflicts.iter_rows(named=True)}
+    assert said == planted()
+    assert {fact for _, fact in said} == {"so2_kg", "coal_t", "electricity_kwh"}
+    assert set(fused.conflicts["other"]) == {"statistics"}
+    assert fused.unmatched.height == 0
     told = identities.records_of(space, me, 2025)
     listed = told["key-units"]["uscc"].to_list()
-    other = pl.DataFrame({"row_key": ["1"], "uscc": [listed[0]], "name": ["青海湖畔另一家化工有限公司"]})
-    mine = identities.fused(space, me, 2025, extra={"statistics": other}).conflicts
+    other = (
+        told["statistics"]
+        .filter(pl.col("uscc") == listed[0])
+        .with_columns(name=pl.lit("青海湖畔另一家化工有限公司"))
+    )
+    mine = identities.fused(space, me, 2025, extra={"statistics": other}).conflicts.filter(fact="name")
     assert mine.select("identity", "fact", "winner", "other").rows() == [
         (listed[0], "name", "air-enterprises", "statistics")
     ]
+
+
+def planted() -> set[tuple[str, str]]:
+    """Enterprises and facts of 2025 of which the drawn statistics are farther off than trust.yaml tolerates."""
+    forms = typed("env-statistics").filter(pl.col("year") == 2025)
+    off = {
+        "so2_kg": (pl.col("so2") * 1000 / pl.col("so2_seen") - 1).abs() > 0.1,
+        "nox_kg": (pl.col("nox") * 1000 / pl.col("nox_seen") - 1).abs() > 0.1,
+        "pm_kg": (pl.col("pm") * 1000 / pl.col("pm_seen") - 1).abs() > 0.1,
+        "coal_t": (pl.col("coal") / pl.col("burnt") - 1).abs() > 0.05,
+        "electricity_kwh": (pl.col("electricity") * 10_000 / pl.col("kwh_seen") - 1).abs() > 0.05,
+    }
+    return {(code, fact) for fact, where in off.items() for code in forms.filter(where)["uscc"]}
+
+
+def test_sub_meters_are_part_of_the_main_one_and_tonnes_of_a_form_are_a_fact_in_kilograms(
+    office: Workspace,
+) -> None:
+    main, sub = (dict(r) | {"uscc": CODE} for r in load_ledger("electricity-use").good)
+    months = [{"month": f"2025-{m:02}", "kwh": 1000.0, "night_kwh": None} for m in range(1, 13)]
+    take(office, "electricity-use", *(main | m for m in months), sub | {"month": "2025-06"})
+    form = dict(load_ledger("env-statistics").good[0]) | {"uscc": CODE, "year": 2025, "permit_no": None}
+    take(office, "env-statistics", form | {"electricity": 1.5, "so2": 0.25})
+    by_line = 420_000 / 30  # the sub-meter of the example: 420 000 kWh in the 30 days of June
+    assert normal_day(office, CODE, str(sub["serves"])) == (by_line, "line")
+    assert normal_day(office, CODE, "another line") == (pytest.approx(12 * 1000 / (12 * 30)), "works")
+    with pytest.raises(NotFound, match="no month of normal working"):
+        normal_day(office, str(ENTERPRISES.good[1]["uscc"]), "")
+    facts = identities.fused(office, PROVINCE, 2025).facts.filter(identity=CODE)
+    told = {(f["fact"], f["origin"]): (f["number"], f["state"]) for f in facts.iter_rows(named=True)}
+    assert told["electricity_kwh", "electricity"] == (12_000.0, "won")
+    assert told["electricity_kwh", "statistics"] == (15_000.0, "differs")
+    assert told["so2_kg", "statistics"] == (250.0, "won")

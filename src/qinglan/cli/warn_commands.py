@@ -221,8 +221,13 @@ def verify(
     line: Annotated[str, typer.Argument(help="生产线编号 / number of the line")],
     method: Annotated[str, typer.Option(help="electricity, stack, inspection")] = "inspection",
     cut: Annotated[float | None, typer.Option(help="实际减排%, 或用 --normal 与 --used / cut found [%]")] = None,
-    normal: Annotated[float | None, typer.Option(help="正常日用电kWh / use of a normal day")] = None,
-    used: Annotated[float | None, typer.Option(help="当日用电kWh / use of the day")] = None,
+    normal: Annotated[
+        float | None,
+        typer.Option(help="正常日用电kWh，默认取用电台账 / a normal day's use, by default the ledger's"),
+    ] = None,
+    used: Annotated[
+        float | None, typer.Option(help="当日用电kWh，与平日同一块表 / use of the day, of the same meters")
+    ] = None,
     note: Annotated[str, typer.Option(help="说明 / note")] = "",
     at: At = "",
     by: By = "",
@@ -232,8 +237,13 @@ def verify(
 
     shell, workspace, now = _open(context, at)
     if cut is None:
-        if normal is None or used is None:
-            raise UsageError("no cut is given.", remedy="Give --cut, or --normal and --used in kWh.")
+        if used is None:
+            raise UsageError("no cut is given.", remedy="Give --cut, or --used in kWh (and --normal).")
+        if normal is None:
+            normal, of = warnings.normal_use(workspace, order, line)
+            meters = {"line": "分表", "works": "总表"}[of]
+            said = f"平日 {normal:.0f} kWh（{meters}）", f"normal day {normal:.0f} kWh ({of})"
+            shell.err.print(shell.say(*said), markup=False)
         cut = warnings.cut_from_use(normal, used)
     me = warnings.local_command(workspace, by or getpass.getuser())
     warnings.verify(workspace, order, line, method, cut, note=note, me=me, at=now)

@@ -53,8 +53,8 @@ def fused(
 ) -> Fused:
     """The enterprises that somebody may see, with their conflicts and the decisions that hold.
 
-    extra : frames of origins that are no ledger (``statistics``, ``electricity``), for offices that see everything
-        of their province; Forbidden for others, since such a table has no rights of its own
+    extra : frames of origins in place of their ledger (a table that is not imported), for offices that see
+        everything of their province; Forbidden for others, since such a table has no rights of its own
     """
     if extra and not rights.scope(me, load_ledger(_OF), rights.IMPORT):
         raise Forbidden(rights.IMPORT, signed_in=me.signed_in)
@@ -129,6 +129,8 @@ def decide(
 
 
 def _of_year(rows: pl.DataFrame, told: Mapping[str, Any], year: int) -> pl.DataFrame:
+    if "where" in told:
+        rows = rows.filter(pl.sql_expr(told["where"]))
     if "year" in told:
         column = pl.col(told["year"])
         rows = rows.filter((column.dt.year() if rows.schema[told["year"]] == pl.Date else column) == year)
@@ -138,10 +140,14 @@ def _of_year(rows: pl.DataFrame, told: Mapping[str, Any], year: int) -> pl.DataF
 
 
 def _record(rows: pl.DataFrame, told: Mapping[str, Any]) -> pl.DataFrame:
+    times = told.get("times", {})
     made = rows.select(
         pl.col("_key").alias("row_key"),
         "uscc",
-        *(pl.col(column).alias(name) for name, column in told["columns"].items()),
+        *(
+            (pl.col(column) * times[name] if name in times else pl.col(column)).alias(name)
+            for name, column in told["columns"].items()
+        ),
     )
     if "whole" not in told:
         return made

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
+from typing import Any
 
 import polars as pl
 
@@ -84,10 +85,24 @@ def _recipe(ledger_id: str) -> Recipe:
 
 def _base(recipe: Recipe, seed: int) -> pl.DataFrame:
     over = recipe["over"]
-    if isinstance(over, Mapping):
-        return typed(over["ledger"], seed)
     bases = {"counties": counties, "prefectures": prefectures}
-    return bases[over]() if over in bases else enterprises(seed)
+    if isinstance(over, Mapping):
+        base = typed(over["ledger"], seed)
+    else:
+        base = bases[over]() if over in bases else enterprises(seed)
+    for other in recipe.get("joined", ()):
+        base = base.join(_gathered(other, seed), on=other["on"], how="left", maintain_order="left")
+    return base
+
+
+def _gathered(other: Mapping[str, Any], seed: int) -> pl.DataFrame:
+    """Sums and means of another ledger's rows by the columns that it is joined on."""
+    sums = [pl.col(c).cast(pl.Float64).sum().alias(n) for n, c in other.get("sum", {}).items()]
+    known = [(pl.col(c).count() > 0).alias(f"_{n}") for n, c in other.get("sum", {}).items()]
+    means = [pl.col(c).cast(pl.Float64).mean().alias(n) for n, c in other.get("mean", {}).items()]
+    made = typed(other["ledger"], seed).group_by(other["on"], maintain_order=True).agg(*sums, *known, *means)
+    told = [pl.when(pl.col(f"_{n}")).then(pl.col(n)).alias(n) for n in other.get("sum", {})]
+    return made.with_columns(told).drop([f"_{n}" for n in other.get("sum", {})])
 
 
 def truth(year: int = 2025, *, seed: int = SEED) -> pl.DataFrame:

@@ -3,6 +3,7 @@
 A recipe (``content/sim/ledgers/*.yaml``)::
 
     over: counties | prefectures | enterprises | {ledger: <id>}    # one row for each, or
+    joined: [{ledger: <id>, on: [columns], sum: {<column>: <its column>}, mean: {..}}]    # of other ledgers' rows
     where: "<SQL>"; each: <number or SQL>                          # so many for each (`k`); a fraction is drawn
     total: 20000; weight: "<SQL>"                                  # or so many in all, dealt by weight
     cross: {<column>: [values]}                                    # one row for each value

@@ -15,7 +15,7 @@ from qinglan.emission.categories import SPECIES
 from qinglan.emission.frames import joined
 from qinglan.emission.linkage import trust
 from qinglan.episode.completion import LEVELS
-from qinglan.flow import warnings
+from qinglan.flow import electricity, warnings
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.views import inventory
@@ -26,7 +26,8 @@ from qinglan.store import ledgers as store
 
 Row = dict[str, Any]
 #: Ledgers whose columns the page of a source shows.
-LISTS = ("emergency-list", "performance-grades", "inspections", "outlets", "stack-data")
+LISTS = ("emergency-list", "performance-grades", "inspections", "outlets", "stack-data", "env-statistics",
+         "electricity-use")  # fmt: skip
 #: Rows of a ledger that a page names one by one; the ledger's own page has the others.
 SHOWN = 8
 #: Pollutants of a permit that monitoring measures too, and by what column of each.
@@ -40,8 +41,10 @@ class Source:
 
     row : of the table of :class:`qinglan.flow.views.sources.Found`. facts : `fact, words, unit, won, others` (each
     with origin, value, state, ledger and row). by : rows by what they belong here. records : by ledger, newest
-    rows first. outlets : permitted and monitored tonnes. listed, grades, inspections : rows of these ledgers.
-    emitted : by row tonnes by species, of `emission_year`. orders : to cut, newest first, each with `state`.
+    rows first. outlets : permitted and monitored tonnes. listed, grades, inspections, statistics : their rows.
+    electricity : kWh of the main meters by month, newest first. normal_day : kWh of a day of normal working (None:
+    nothing is read). emitted : by row tonnes by species, of `emission_year`. orders : to cut, newest first, each
+    with `state`.
     """
 
     told: Found
@@ -53,6 +56,9 @@ class Source:
     listed: Sequence[Row]
     grades: Sequence[Row]
     inspections: Sequence[Row]
+    statistics: Sequence[Row]
+    electricity: Sequence[Row]
+    normal_day: float | None
     emitted: Sequence[Row]
     emission_year: int | None
     gaps: int
@@ -71,6 +77,7 @@ def source(
     records = told.records.filter(identity=code)
     rows = _Rows(workspace, me, records)
     emissions, emission_year, gaps = _emitted(workspace, me, today, records, told.year)
+    meters = rows.frame(load_ledger(electricity.LEDGER))
     members = told.fused.members.filter(identity=code)
     listed = rows.of("emergency-list", "year", "line_no")
     return Source(
@@ -79,6 +86,8 @@ def source(
         _outlets(rows, told.year),
         [r for r in listed if r["year"] == listed[0]["year"]],
         rows.of("performance-grades", "assessed_on"), rows.of("inspections", "inspected_on"),
+        rows.of("env-statistics", "year"), electricity.months(meters),
+        electricity.day_of(meters.filter(meter_kind="main")),
         emissions, emission_year, gaps,
         warnings.orders_about(workspace, me, code, now),
         told.conflicts.filter(identity=code).to_dicts(),

@@ -13,6 +13,7 @@ from qinglan.core.clock import today
 from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.core.rulebook import RuleBook
 from qinglan.episode.completion import SPECIES
+from qinglan.flow.electricity import normal_day
 from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.ledgers.rights import Scope
 from qinglan.flow.warnings.rules import IN_FORCE
@@ -183,6 +184,14 @@ def verify(
 
     values = {"kind": method, "line": line, "cut": float(cut), "note": note.strip()}
     store.reply(workspace.registry, order, values, check, who=me.id, at=at)
+
+
+def normal_use(workspace: Workspace, order: int, line: str) -> tuple[float, str]:
+    """kWh of a normal day of an order's line, as :func:`qinglan.flow.electricity.normal_day`; NotFound."""
+    found = next((o for o in store.orders(workspace.registry) if o["id"] == order), None)
+    if found is None:
+        raise NotFound(f"no order {order}.", remedy="See `qinglan warn orders`.")
+    return normal_day(workspace, found["uscc"], line)
 
 
 def cut_from_use(normal: float, used: float) -> float:

@@ -59,7 +59,7 @@ def said(words: Text, fact: str, value: str | None, names: Mapping[str, Any]) ->
     if value is None:
         return plain(None)
     if rule["kind"] == "number":
-        return plain(float(f"{float(value):.6g}"))
+        return plain(round(float(value), 3 if abs(float(value)) < 1000 else 0))
     return cell_of(words, ledger.column(fact), value, names) if fact in ledger.schema else value
 
 
