@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import csv
 import io
+import runpy
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,6 +24,7 @@ from qinglan.flow import inventory, ledgers
 from qinglan.flow.inventory import fields
 from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.views import inventory as views
+from qinglan.flow.views.inventory_flow import MAIN, TOGETHER, flows
 from qinglan.flow.workspace import Workspace, init
 from qinglan.ledger.activity import activities
 from qinglan.ledger.declare import load_ledger
@@ -108,6 +111,80 @@ def test_an_office_sees_its_own_rows(space: Workspace, pages: TestClient) -> Non
     theirs = ledgers.number_of(space, "boilers", "GL-1")
     assert pages.get(f"/inventory/rows/boilers/{theirs}", headers={"x-who": "haixi"}).status_code == 404
     assert pages.get("/inventory", headers={"x-who": "public"}).status_code in (303, 401, 403)
+
+
+def test_the_flow_sums_to_each_species_and_adds_no_two_of_them(space: Workspace, pages: TestClient) -> None:
+    """Shares of a species are 100 %, tonnes are the totals' own; what leaves a layer enters the next."""
+    seen = views.seen(space, PEOPLE["province"], TODAY)
+    totals = {r["species"]: r["total"] for r in views.overview(seen)["totals"]}
+    found = flows(seen, MAIN)
+    sums = found.group_by("species").agg(pl.col("emission_t", "share").sum())
+    for species, tonnes, share in sums.iter_rows():
+        assert tonnes == pytest.approx(totals[species], rel=1e-9)
+        assert share == pytest.approx(100)
+    assert set(sums["species"]) <= set(TOGETHER)
+    drawn = pages.get("/inventory/flow.json?lang=en").json()["series"][0]
+    names = [node["name"] for node in drawn["data"]]
+    assert len(names) == len(set(names))
+    left, right = (
+        sum(link["value"] for link in drawn["links"] if link[end].count("\u200b") == depth)
+        for end, depth in (("source", 0), ("target", 2))
+    )
+    assert left == pytest.approx(right) == pytest.approx(100 * sums.height, rel=1e-4)
+    assert 'id="flow-table"' in pages.get("/inventory?species=nox").text
+    sheet = pages.get("/inventory/flow.csv?species=nox&lang=en").text.strip().splitlines()
+    assert len(sheet) == 1 + flows(seen, "nox").height
+    assert pages.get("/inventory?species=o3").status_code == 404
+
+
+def test_small_sectors_are_told_together() -> None:
+    """A sector below a hundredth of every species is among the others; tonnes are kept."""
+    rows = [("power", "coal", "nox", 99.5), ("steel", "coal", "nox", 0.5), ("steel", "coal", "co", 5.0),
+            ("glass", "coal", "nox", 0.5)]  # fmt: skip
+    frame = pl.DataFrame(rows, schema=["sector", "fuel", "species", "emission_t"], orient="row")
+    found = flows(views.Seen(2025, (2025,), frame, frame, frame), "nox")
+    told = dict(found.select("sector", "emission_t").iter_rows())
+    assert told == {"power": 99.5, "other": 1.0}
+
+
+def test_ledgers_that_are_built_together_emit_as_each_alone(tmp_path: Path) -> None:
+    """Three ledgers at once, and then one of them after a change: the same rows and gaps as built one by one."""
+    small = runpy.run_path(str(Path(__file__).parents[1] / "flow" / "small_inventory.py"))
+    made = init(tmp_path / "home")
+    for name in ("boilers", "livestock", "stockpiles", "petrol-stations"):
+        small["take"](made, name, dict(load_ledger(name).good[0]))
+
+    def alone() -> tuple[pl.DataFrame, pl.DataFrame]:
+        parts = [build_all(activities(load_ledger(n), frame(made, n).rows, TODAY)) for n in ledgers_of(made)]
+        return pl.concat(p.emissions for p in parts), pl.concat(p.gaps for p in parts)
+
+    def ledgers_of(space: Workspace) -> list[str]:
+        return [
+            n for n in ("boilers", "livestock", "petrol-stations", "stockpiles") if frame(space, n).rows.height
+        ]
+
+    def same(found: views.Inventory) -> None:
+        for one, other in zip((found.emissions, found.gaps), alone(), strict=True):
+            keys = ["ledger", "row_key", "activity", "species"]
+            assert one.height == other.height > 0
+            assert one.sort(keys).equals(other.sort(keys))
+
+    same(views.draft(made, TODAY))
+    boiler = load_ledger("boilers").good[0]
+    small["take"](made, "boilers", boiler | {"fuel_use": 2 * boiler["fuel_use"]})
+    same(views.draft(made, TODAY))
+
+
+def test_a_year_that_is_not_over_is_not_the_first_shown(tmp_path: Path) -> None:
+    """In January the year's first rows would else stand for the whole inventory."""
+    small = runpy.run_path(str(Path(__file__).parents[1] / "flow" / "small_inventory.py"))
+    made = init(tmp_path / "home")
+    rows = [small["good"]("boilers", boiler_no=f"GL-{year}", year=year) for year in (2025, 2026)]
+    small["take"](made, "boilers", *rows)
+    first = views.seen(made, PEOPLE["province"], TODAY)
+    assert (first.year, list(first.years)) == (2025, [2026, 2025])
+    assert views.seen(made, PEOPLE["province"], TODAY, 2026).year == 2026
+    assert views.seen(made, PEOPLE["province"], date(2025, 7, 1)).year == 2026  # nothing is over: the newest
 
 
 def test_filters_narrow_and_refuse_what_there_is_not(pages: TestClient) -> None:

@@ -29,8 +29,20 @@ class Memory(Generic[V]):
         """The value under a key, made now where there is none."""
         with self._lock:
             if key not in self._kept:
-                made = make()
-                while len(self._kept) >= self._most:
-                    del self._kept[next(iter(self._kept))]
-                self._kept[key] = made
+                self._keep(key, make())
             return self._kept[key]
+
+    def has(self, key: Hashable) -> bool:
+        """Whether the value under a key was made already."""
+        with self._lock:
+            return key in self._kept
+
+    def put(self, key: Hashable, value: V) -> None:
+        """Keep a value that was made together with others."""
+        with self._lock:
+            self._keep(key, value)
+
+    def _keep(self, key: Hashable, value: V) -> None:
+        while len(self._kept) >= self._most:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = value

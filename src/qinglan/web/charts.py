@@ -166,6 +166,35 @@ def heatmap(
     }  # fmt: skip
 
 
+def sankey(
+    layers: Sequence[Sequence[str]], links: Sequence[tuple[int, str, str, float]], *, unit: str = ""
+) -> Option:
+    """Flows from left to right: names by layer, and links as (layer they leave, from, to, value).
+
+    A name may stand in several layers: each is told apart by marks that nobody sees.
+    """
+
+    def node(layer: int, name: str) -> str:
+        return name + "\u200b" * layer
+
+    nodes = [
+        {"name": node(k, name), "depth": k,
+         "itemStyle": {"color": PALETTE[n % len(PALETTE)], "borderColor": "var(--card)"}}
+        for k, names in enumerate(layers) for n, name in enumerate(names)
+    ]  # fmt: skip
+    made = [{"source": node(k, a), "target": node(k + 1, b), "value": value} for k, a, b, value in links]
+    return {
+        "tooltip": {"trigger": "item"},
+        "series": [{
+            "type": "sankey", "data": nodes, "links": made, "left": 4, "right": 96, "top": 8, "bottom": 8,
+            "nodeWidth": 14, "nodeGap": 9, "draggable": False,
+            "emphasis": {"focus": "adjacency"}, "labelLayout": {"hideOverlap": True},
+            "label": {"color": "var(--ink)", "fontSize": 12, "width": 170, "overflow": "truncate"},
+            "lineStyle": {"color": "source", "opacity": 0.28, "curveness": 0.5}, "name": unit,
+        }],
+    }  # fmt: skip
+
+
 def rose(
     directions: Sequence[str], rings: Mapping[str, Sequence[float | None]], *, unit: str = "%",
     colours: Sequence[str] = ("#c6dbef", "#6baed6", "#2171b5", "#08306b", "#041a3a"),

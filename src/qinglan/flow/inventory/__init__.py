@@ -10,6 +10,7 @@ from qinglan.flow.inventory.freezing import (
     activities_of,
     freeze,
     open_version,
+    together,
     versions,
 )
 from qinglan.flow.inventory.spreading import DRAWS, SEED, Weighed, uncertainty, weighed
@@ -28,6 +29,7 @@ __all__ = [
     "explain",
     "freeze",
     "open_version",
+    "together",
     "totals",
     "uncertainty",
     "versions",

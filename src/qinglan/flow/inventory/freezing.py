@@ -87,7 +87,7 @@ def activities_of(workspace: Workspace, year: int) -> pl.DataFrame:
     `terms` holds the terms of all ledgers. Rules see the year's last day as `_today`, so that the same rows make
     the same activities on any day. A row whose year is missing is among them: it becomes a gap.
     """
-    return _joined([rows for rows, _ in _by_ledger(workspace, year).values()])
+    return together([rows for rows, _ in _by_ledger(workspace, year).values()])
 
 
 def _by_ledger(workspace: Workspace, year: int) -> dict[str, tuple[pl.DataFrame, int]]:
@@ -115,7 +115,7 @@ def _by_ledger(workspace: Workspace, year: int) -> dict[str, tuple[pl.DataFrame,
     return found
 
 
-def _joined(parts: list[pl.DataFrame]) -> pl.DataFrame:
+def together(parts: list[pl.DataFrame]) -> pl.DataFrame:
     """Activities of several ledgers under one struct of terms: numbers where the methods read one, else text."""
     names = sorted({f.name for part in parts for f in _fields(part)})
     kinds: dict[str, set[Any]] = {n: {f.dtype for p in parts for f in _fields(p) if f.name == n} for n in names}
@@ -156,7 +156,7 @@ def freeze(workspace: Workspace, year: int, *, by: str, reason: str, now: dateti
     content = _digest(json.dumps([year, told, factors, __version__, _code()], sort_keys=True).encode())
     if found := _same(workspace, content):
         return found
-    rows = _joined([part for part, _ in parts.values()])
+    rows = together([part for part, _ in parts.values()])
     built = build_all(rows)
     frames = {
         "activities": rows,

@@ -20,6 +20,7 @@ from qinglan.emission import trace
 from qinglan.emission.categories import SPECIES, categories
 from qinglan.emission.frames import EMISSIONS, GAPS, METHODS, Inventory, joined
 from qinglan.emission.whole import build_all
+from qinglan.flow.inventory import together
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame_at
 from qinglan.flow.memory import Memory
@@ -32,6 +33,8 @@ Row = dict[str, Any]
 
 #: Drafts that a process keeps in memory, and the parts of them, each of one ledger.
 _MOST, _MOST_PARTS = 4, 80
+#: As many parts that are not known are made at one time.
+_TOGETHER = 3
 _KEY = ("ledger", "row_key")
 
 
@@ -47,7 +50,22 @@ def draft(workspace: Workspace, today: date) -> Inventory:
 
 
 def _made(workspace: Workspace, newest: dict[str, int], today: date) -> Inventory:
+    _foresee(workspace, newest, today)
     return joined(_NOTHING, *(part(workspace, name, newest.get(name, 0), today) for name in ledgers()))
+
+
+def _foresee(workspace: Workspace, newest: dict[str, int], today: date) -> None:
+    """Make the parts that are not known at one time: a build has a price of its own, however few its rows are."""
+    wanted = {name: load_ledger(name) for name in ledgers() if newest.get(name) and load_ledger(name).activity}
+    keys = {name: (workspace.home, name, ledger.hash, newest[name], today) for name, ledger in wanted.items()}
+    lacking = [name for name in wanted if not _parts.has(keys[name])]
+    if len(lacking) < _TOGETHER:
+        return
+    rows = [activities(wanted[n], frame_at(workspace, wanted[n], newest[n]).rows, today) for n in lacking]
+    built = build_all(together(rows))
+    for name in lacking:
+        own = (frame.filter(ledger=name) for frame in (built.emissions, built.alternatives, built.gaps))
+        _parts.put(keys[name], Inventory(*own))
 
 
 def part(workspace: Workspace, name: str, number: int, today: date) -> Inventory:
@@ -77,14 +95,18 @@ class Seen:
 
 
 def seen(workspace: Workspace, me: Principal, today: date, year: int | None = None) -> Seen:
-    """The draft of a year (None: the newest with tonnes), of the rows that their ledger shows to the reader."""
+    """The draft of a year, of the rows that their ledger shows to the reader.
+
+    year : None is the newest with tonnes that is over, else the newest with tonnes.
+    """
     built, rows = draft(workspace, today), visible(workspace, me)
     parts = [
         frame.join(rows, on=_KEY, maintain_order="left")
         for frame in (built.emissions, built.alternatives, built.gaps)
     ]
     years = sorted(parts[0]["year"].drop_nulls().unique().to_list(), reverse=True)
-    chosen = year if year is not None else years[0] if years else None
+    over = [y for y in years if y < today.year] or years
+    chosen = year if year is not None else over[0] if over else None
     # A row whose year is missing is a gap of every year.
     of_year = [p.filter((pl.col("year") == chosen).fill_null(True)) if chosen is not None else p for p in parts]
     emissions = categories().with_boxes(of_year[0])

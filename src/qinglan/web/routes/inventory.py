@@ -11,11 +11,14 @@ from qinglan.emission.categories import SPECIES, categories
 from qinglan.emission.frames import METHODS
 from qinglan.flow import ledgers as flow
 from qinglan.flow.views import inventory as views
+from qinglan.flow.views.inventory_flow import MAIN, flows
 from qinglan.flow.views.ledgers import names_of
 from qinglan.ledger.declare import ledgers
+from qinglan.web import charts
 from qinglan.web.access import needs, principal
 from qinglan.web.routes.ledgers import day_of, real, result_of
 from qinglan.web.site import Site, site, words_of
+from qinglan.web.text import Text
 
 router = APIRouter()
 SiteOf = Annotated[Site, Depends(site)]
@@ -54,13 +57,59 @@ def _words(here: Site, found: views.Seen) -> dict[str, Any]:
 
 
 @router.get("/inventory", dependencies=[needs(VIEW)])
-def overview(request: Request, site: SiteOf, year: Year = None) -> Response:
+def overview(request: Request, site: SiteOf, species: Flowing, year: Year = None) -> Response:
     """What the ledgers' rows emit: totals by species, sector and prefecture, methods, and what is missing."""
     found = _seen(site, request, year)
     result = result_of(site, request)
     told = views.overview(found)
-    return site.page(request, "inventory.html", result, told=told, species=SPECIES, methods=METHODS,
-                     **_words(site, found))  # fmt: skip
+    flowing = _flow_rows(site, words_of(request), found, species)
+    return site.page(
+        request, "inventory.html", result, told=told, species=SPECIES, methods=METHODS, flowing=flowing,
+        flow_of=species, together=(MAIN, *SPECIES), **_words(site, found),
+    )  # fmt: skip
+
+
+def flow_of(species: Annotated[str, Query(max_length=20)] = MAIN) -> str:
+    """The species whose flow is shown, or the main ones together."""
+    return species
+
+
+Flowing = Annotated[str, Depends(flow_of)]
+
+
+def _flow_rows(here: Site, words: Text, found: views.Seen, species: str) -> list[dict[str, Any]]:
+    """The flows in the reader's words, largest first."""
+    known, other = categories(), words("inventory_flow.other")
+    return [
+        {**r, "sector": words.of(known.sectors[r["sector"]]) if r["sector"] in known.sectors else other,
+         "fuel": words.of(known.fuels[r["fuel"]]) if r["fuel"] in known.fuels else other,
+         "species": words.word("inventory_species", r["species"])}
+        for r in flows(found, species).iter_rows(named=True)
+    ]  # fmt: skip
+
+
+@router.get("/inventory/flow.json", dependencies=[needs(VIEW)])
+def flow_chart(request: Request, site: SiteOf, species: Flowing, year: Year = None) -> Response:
+    """From sector by fuel or process to species, as a chart. Widths are shares of each species' own tonnes."""
+    site.stands_on(request, "now")
+    rows = _flow_rows(site, words_of(request), _seen(site, request, year), species)
+    layers = [list(dict.fromkeys(r[c] for r in rows)) for c in ("sector", "fuel", "species")]
+    links: dict[tuple[int, str, str], float] = {}
+    for r in rows:
+        for key in ((0, r["sector"], r["fuel"]), (1, r["fuel"], r["species"])):
+            links[key] = links.get(key, 0.0) + r["share"]
+    return charts.answer(charts.sankey(layers, [(*key, round(v, 4)) for key, v in links.items()], unit="%"))
+
+
+@router.get("/inventory/flow.{kind}", dependencies=[needs(VIEW)])
+def flow_sheet(request: Request, site: SiteOf, species: Flowing, kind: str, year: Year = None) -> Response:
+    """The same flows as CSV or XLSX, with tonnes."""
+    site.stands_on(request, "now")
+    words, found = words_of(request), _seen(site, request, year)
+    heads = {c: words.word("inventory_column", c) for c in ("sector", "fuel", "species", "emission_t")}
+    heads["share"] = words("inventory_flow.share")
+    rows = _flow_rows(site, words, found, species)
+    return site.sheet(request, f"inventory-flow-{found.year or ''}-{species}", heads, rows, kind)
 
 
 @router.get("/inventory/totals.{kind}", dependencies=[needs(VIEW)])
