@@ -58,6 +58,8 @@ class Province:
     plants: tuple[str, ...]
     #: enterprises that any ledger names
     sources: tuple[str, ...]
+    #: frozen inventories
+    versions: tuple[str, ...]
 
     @property
     def stations(self) -> tuple[str, ...]:
@@ -88,7 +90,7 @@ def province(workspace: Workspace) -> Province:
         tuple(a["number"] for a in result.verdict["articles"]), tuple(row["id"] for row in workspace.loads()),
         tuple(hour_key(time) for time in today.hours(result)), _rejects(workspace),
         tuple(r["id"] for r in publications.listed(workspace.registry)), _users(workspace), runs,
-        *_ledgers(workspace), _plants(workspace), _sources(workspace),
+        *_ledgers(workspace), _plants(workspace), _sources(workspace), _versions(workspace),
     )  # fmt: skip
 
 
@@ -127,6 +129,12 @@ def _sources(workspace: Workspace) -> tuple[str, ...]:
     from qinglan.flow import ledgers
 
     return tuple(ledgers.frame(workspace, "air-enterprises").rows["uscc"].unique().sort())
+
+
+def _versions(workspace: Workspace) -> tuple[str, ...]:
+    from qinglan.flow import inventory
+
+    return tuple(version.id for version in inventory.versions(workspace))
 
 
 @dataclass
@@ -186,6 +194,26 @@ class Draw:
         """A row of any ledger."""
         name = self.any(tuple(self.known.ledgers))
         return f"/ledgers/{name}/rows/{self.any(self.known.ledgers[name])}"
+
+    def emitting(self) -> str:
+        """The working of a row of a ledger that the inventory is made of."""
+        name = self.any(tuple(n for n in ("boilers", "furnaces", "livestock") if n in self.known.ledgers))
+        return f"/inventory/rows/{name}/{self.any(self.known.ledgers[name])}"
+
+    def inventory(self, *asked: str) -> str:
+        """What pages of the inventory may be asked for."""
+        version = self.any(self.known.versions)
+        found = {
+            "year": version[:4],
+            "version": version,
+            "species": self.any("nox", "so2", "pm2_5", "nmvoc", "nh3"),
+        }
+        return urlencode({name: found[name] for name in asked})
+
+    def compared(self) -> str:
+        """Two versions beside one another, by one species."""
+        pair = {"before": self.any(self.known.versions), "after": self.any(self.known.versions)}
+        return urlencode(pair | {"species": self.any("nox", "so2", "pm2_5")})
 
     def queue(self) -> str:
         """A view of the queue."""
@@ -269,6 +297,27 @@ PAGES: dict[str, Maker] = {
     "/sources": lambda d: d.any("/sources", f"/sources?place={d.any(d.known.places)}", "/sources?only=conflict"),
     "/sources/conflicts": lambda d: d.any("/sources/conflicts", "/sources/conflicts?fact=so2_kg"),
     "/sources/{uscc}": lambda d: f"/sources/{d.any(d.known.sources)}",
+    "/inventory": lambda d: f"/inventory?{d.inventory('year', 'species')}",
+    "/inventory/rows": lambda d: f"/inventory/rows?{d.inventory('year', 'species')}&page={d.any(range(1, 20))}",
+    "/inventory/rows/{ledger}/{number}": lambda d: d.emitting(),
+    "/inventory/gaps": lambda d: f"/inventory/gaps?{d.inventory('year')}",
+    "/inventory/flow.json": lambda d: f"/inventory/flow.json?{d.inventory('year', 'species')}",
+    "/inventory/map": lambda d: f"/inventory/map?{d.inventory('version', 'species')}",
+    "/inventory/map.geojson": lambda d: f"/inventory/map.geojson?{d.inventory('version', 'species')}",
+    "/inventory/map/cell": lambda d: (
+        f"/inventory/map/cell?lon={d.any(range(96, 103))}&lat={d.any(34, 35, 36, 37)}"
+    ),
+    "/inventory/map/{iy}/{ix}": lambda d: (
+        f"/inventory/map/64/123?{d.inventory('species')}&hour={d.any(range(1, 25))}"
+    ),
+    "/inventory/map/{iy}/{ix}/hours.json": lambda d: f"/inventory/map/64/123/hours.json?{d.inventory('species')}",
+    "/inventory/checks": lambda d: f"/inventory/checks?kind={d.any('', 'permit', 'outlier', 'silent')}",
+    "/inventory/versions": lambda d: "/inventory/versions",
+    "/inventory/versions/{version}": lambda d: f"/inventory/versions/{d.any(d.known.versions)}",
+    "/inventory/versions/compare": lambda d: f"/inventory/versions/compare?{d.compared()}",
+    "/inventory/versions/effects.json": lambda d: f"/inventory/versions/effects.json?{d.compared()}",
+    "/inventory/uncertainty": lambda d: f"/inventory/uncertainty?{d.inventory('version', 'species')}",
+    "/inventory/uncertainty/totals.json": lambda d: f"/inventory/uncertainty/totals.json?{d.inventory('version')}",
     "/warnings": lambda d: "/warnings",
     "/emergency-list": lambda d: f"/emergency-list?check={d.any('', 'coverage', 'ramp', 'tonnes')}",
     "/emergency-list/lines": lambda d: f"/emergency-list/lines?grade={d.any('', 'A', 'B', 'C', 'D')}",

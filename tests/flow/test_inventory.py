@@ -13,6 +13,7 @@ import pytest
 from qinglan.core.errors import NotFound, StoreError, UnknownName, UsageError
 from qinglan.flow import inventory, ledgers
 from qinglan.flow.backup import backup, restore
+from qinglan.flow.demo import freeze_years
 from qinglan.flow.inventory import fields
 from qinglan.flow.inventory.freezing import FOLDER
 from qinglan.flow.workspace import Settings, Workspace, init, open_workspace
@@ -60,6 +61,16 @@ def test_the_same_rows_freeze_once(office: Workspace) -> None:
     assert verify_events(office.registry).holds
     assert first.inputs["boilers"]["rows"] == 3
     assert [v.id for v in inventory.versions(office)] == ["2025-01"]
+
+
+def test_the_demonstration_freezes_its_years_once(office: Workspace) -> None:
+    """A year of which no ledger speaks is left out; where anybody has frozen one, nothing is made."""
+    said: list[str] = []
+    freeze_years(office, said.append)
+    assert said == ["inventory 2025-01"]
+    take(office, boiler(2, fuel_use=2400, so2_control="none"))
+    freeze_years(office, said.append)
+    assert len(said) == len(inventory.versions(office)) == 1
 
 
 def test_one_changed_row_is_the_only_row_that_a_comparison_names(office: Workspace) -> None:

@@ -1,15 +1,17 @@
-"""The demonstration: the simulated province with its ledgers, and a reviewer who knows its truth."""
+"""The demonstration: the simulated province, its ledgers and inventories, and a reviewer who knows its truth."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import polars as pl
 
-from qinglan.flow import ledgers
+from qinglan.core.errors import NotFound
+from qinglan.flow import inventory, ledgers
 from qinglan.flow.simulate import TRUTH, simulate_into
 from qinglan.flow.workspace import SETTINGS_FILE, Settings, Workspace, init, open_workspace
 from qinglan.ledger.declare import load_ledger
@@ -32,6 +34,7 @@ def prepare(home: Path, progress: Callable[[str], None]) -> Workspace:
         workspace = open_workspace(home)
         if workspace.settings.simulated and any(load["status"] == "done" for load in workspace.loads()):
             fill_ledgers(workspace, progress)
+            freeze_years(workspace, progress)
             return workspace  # a load that was killed is taken up again below, where it stopped
     else:
         workspace = init(home, Settings(simulated=True))
@@ -44,6 +47,7 @@ def prepare(home: Path, progress: Callable[[str], None]) -> Workspace:
 
     simulate_into(workspace, FIRST, LAST, progress=stage)
     fill_ledgers(workspace, progress)
+    freeze_years(workspace, progress)
     return workspace
 
 
@@ -67,6 +71,18 @@ def fill_ledgers(workspace: Workspace, progress: Callable[[str], None]) -> None:
             workspace, name, cells.write_csv().encode(), name=f"{name}.csv", me=clerk, today=LAST,
             now=datetime.now(UTC),
         )  # fmt: skip
+
+
+def freeze_years(workspace: Workspace, progress: Callable[[str], None]) -> None:
+    """Freeze the inventory of the last two years of which the ledgers speak, where nobody has frozen one yet."""
+    if inventory.versions(workspace):
+        return
+    for year in (LAST.year - 1, LAST.year):
+        with suppress(NotFound):
+            made = inventory.freeze(
+                workspace, year, by=CLERK, reason="演示清单 for the demonstration", now=datetime.now(UTC)
+            )
+            progress(f"inventory {made.id}")
 
 
 def confirm_known_dust(workspace: Workspace) -> None:
