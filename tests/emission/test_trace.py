@@ -8,9 +8,13 @@ from typing import Any
 import polars as pl
 import pytest
 
+from qinglan.core.errors import ContentError
+from qinglan.emission.area import dust
 from qinglan.emission.build import build
 from qinglan.emission.categories import categories
 from qinglan.emission.trace import steps, with_sources, worked
+from qinglan.emission.whole import build_all
+from qinglan.plan.content import read
 
 
 def emissions() -> pl.DataFrame:
@@ -97,3 +101,57 @@ def test_boxes_keep_every_tonne() -> None:
         *("power_heat", "fixed_combustion", "1A1a", "A_PublicPower"),
     )
     assert set(boxed.filter(sector="wood")["nfr"]) == {"2D3d"}
+
+
+def moving(**told: Any) -> dict[str, Any]:
+    row = dict.fromkeys(("source_id", "ledger", "row_key", "activity", "place"), "M") | {
+        "year": 2024,
+        "quality": "C",
+    }
+    return row | {"amount": 1000.0, "unit": "km", "terms": {}} | told
+
+
+def test_factors_of_mobile_and_area_sources_name_all_tables_that_they_are_made_of() -> None:
+    """content/factors: transport_factors.csv, machine_limits.csv, vehicle_*.csv, dust.csv and dust_forms.yaml."""
+    terms = {"stage": "stage4", "altitude": 2261.0, "power": None, "silt_load": None, "weight": None,
+             "rain_days": None}  # fmt: skip
+    rows = [
+        moving(source_id="car", sector="road", fuel="gasoline", technology="passenger_small", terms=terms),
+        moving(source_id="gas", sector="road", fuel="natural_gas", technology="taxi", terms=terms),
+        moving(source_id="digger", sector="machinery", fuel="diesel", technology="none", amount=10.0, unit="kWh",
+               terms=terms | {"stage": "stage_3", "power": 60.0}),
+        moving(source_id="train", sector="railway", fuel="diesel", technology="none", amount=10.0, unit="t"),
+        moving(source_id="plane", sector="aviation", fuel="flight", technology="none", amount=10.0, unit="次"),
+        moving(source_id="street", sector="road_dust", fuel="none", technology="paved",
+               terms=terms | {"silt_load": 1.0, "weight": 2.5, "rain_days": 60.0}),
+    ]  # fmt: skip
+    made = with_sources(build_all(pl.DataFrame(rows, infer_schema_length=None)).emissions)
+    assert set(made["source_id"]) == {str(r["source_id"]) for r in rows}
+    assert made.filter(pl.col("factor_source").is_null()).select("source_id", "factor_id").rows() == []
+
+    def factor(source: str, species: str) -> tuple[str, str]:
+        one = made.filter(source_id=source, species=species).row(0, named=True)
+        return one["factor_source"], one["factor_certainty"]
+
+    assert factor("plane", "nox") == ("EMEP/EEA 1.A.3.a tier 1, domestic average fleet per LTO, from memory",
+                                      "medium-low")  # fmt: skip
+    source, certainty = factor("digger", "nox")
+    assert "non-road guide" in source
+    assert "GB 20891" in source, "held at the limit of its stage"
+    assert certainty == "medium-low", "the least of medium-low (the guide) and medium (the limit)"
+    guide = "2014 No. 92 dust guide [fact sheet 7.4]"
+    assert factor("street", "pm10") == (f"{guide}; {guide}, as AP-42 13.2.1", "high")
+    assert "one value for all classes" in factor("car", "nmvoc")[0], "what evaporates is part of it"
+    steps_of_car = steps(made.filter(source_id="car", species="nox").row(0, named=True))
+    assert [s.input for s in steps_of_car] == ["amount", "factor", "correction", "result"]
+    assert "altitude x" in steps_of_car[2].value
+
+
+def test_coefficients_of_dust_stand_in_content_with_their_source() -> None:
+    """A form that lacks a coefficient, a source or a certainty is refused, and all faults are told."""
+    book = read("factors", "dust_forms")
+    assert dust.parse_forms(book)["paved"].values == {"silt_power": 0.91, "weight_power": 1.02}
+    broken = {**book, "forms": {**book["forms"], "paved": {"values": {"silt_power": "x"}, "certainty": "sure"}}}
+    with pytest.raises(ContentError) as caught:
+        dust.parse_forms(broken)
+    assert len(caught.value.problems) == 3

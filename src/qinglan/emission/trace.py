@@ -8,6 +8,7 @@ from typing import Any
 
 import polars as pl
 
+from qinglan.emission.cited import cited, corrected
 from qinglan.emission.controls import controls
 from qinglan.emission.factors import all_factors
 
@@ -26,7 +27,7 @@ _MADE = {
 class Step:
     """One input of an emission: what it is, its value as text, where it stands and how sure that is."""
 
-    input: str  #: amount, factor, removal, running, capture or result
+    input: str  #: amount, factor, correction, removal, running, capture or result
     value: str
     source: str
     certainty: str
@@ -35,7 +36,8 @@ class Step:
 def with_sources(emissions: pl.DataFrame) -> pl.DataFrame:
     """Emissions with `factor_source`, `factor_certainty` and `factor_from` of the factor that each used.
 
-    Null where the factor is the row's own: an analysis, a balance or a measurement.
+    A factor that is made of several tables (vehicles, machines, raised dust) names all of them and the least of
+    their certainties. Null where the factor is the row's own: an analysis, a balance or a measurement.
     """
     dated = all_factors().with_columns(first=pl.col("valid_from").dt.year())
     known = dated.select(
@@ -52,7 +54,12 @@ def with_sources(emissions: pl.DataFrame) -> pl.DataFrame:
         .filter(pl.col("first") <= pl.col("year"))
     )
     newest = met.sort("_n", "factor_from").unique("_n", keep="last").drop("factor_id", "year", "first")
-    return numbered.join(newest, on="_n", how="left", maintain_order="left").drop("_n")
+    met_all = numbered.join(newest, on="_n", how="left", maintain_order="left").drop("_n")
+    made = met_all.join(cited(), on="factor_id", how="left", maintain_order="left")
+    return made.with_columns(
+        pl.coalesce("factor_source", "cited_source").alias("factor_source"),
+        pl.coalesce("factor_certainty", "cited_certainty").alias("factor_certainty"),
+    ).drop("cited_source", "cited_certainty")
 
 
 def worked(row: Mapping[str, Any]) -> str:
@@ -90,6 +97,8 @@ def steps(row: Mapping[str, Any]) -> tuple[Step, ...]:
         value = f"{_number(row['factor'])} {row['factor_unit']}"
         source = row["factor_source"] or _made(str(row["factor_id"]))
         made.append(Step("factor", value, source, row["factor_certainty"] or ""))
+        if row["equation"] == "vehicle_distance":
+            made.append(Step("correction", str(row["note"] or ""), *corrected()))
     if row["removal"]:
         source, certainty = _devices(str(row["removal_id"]))
         made.append(Step("removal", _number(row["removal"]), source, certainty))

@@ -82,12 +82,12 @@ def _of_dust(activities: pl.DataFrame, weather: pl.DataFrame | None, speed: str)
 
 
 def _usable(name: str) -> pl.Expr:
-    """Whether a value lies where its equation holds; below -5 C the index of Thornthwaite has no meaning."""
+    """Whether a value lies where its equation holds; where it is too cold the climate's index has no meaning."""
     if name in ("soil", "material"):
         keys = [key.rsplit(".", 1)[1] for key, _ in dust.constants() if key.startswith(_TABLES[name])]
         return pl.col(name).is_in(keys)
     if name == "temperature":
-        return pl.col(name) > -5.0
+        return pl.col(name) > dust.forms()["climate"]["coldest"]
     if name == "rain_days":
         return pl.col(name).is_between(0, 365)
     return pl.col(name) > 0
@@ -150,7 +150,7 @@ def _candidate(rows: pl.DataFrame, form: tuple[str, str], size: str, unit: str, 
         factor_unit=unit,
         factor_id=f"dust.{sector}.{technology}.{size}",
         equation=f"{sector}.{technology}",
-        sigma_factor=2.0,
+        sigma_factor=dust.forms()["sigma"]["value"],
     )
 
 

@@ -18,6 +18,22 @@ SPEEDS = ("below_20", "from_20", "from_30", "from_40", "from_80")
 SULPHURS = ("to_10", "to_50", "to_150", "to_350", "to_500", "to_800")
 YEARS = ("in_2015", "in_2016", "in_2017", "in_2018")
 _TOLD = ("certainty", "source")
+#: Columns of the tables that :func:`told` reads.
+_HEADS = {
+    "vehicle_base.csv": ("class", "fuel", "stage", *GUIDE, "unit", "valid_from", *_TOLD),
+    "vehicle_fuel.csv": ("class", "fuel", "value", "group", "unit", *_TOLD),
+    "vehicle_by_fuel.csv": ("group", "fuel", "species", "value", "unit", *_TOLD),
+    "vehicle_carbon.csv": ("group", "fuel", "stage", "bc", "om", "unit", *_TOLD),
+    "vehicle_evaporation.csv": ("fuel", "kind", "value", "unit", *_TOLD),
+    "transport_factors.csv": ("sector", "fuel", "species", "value", "unit", "valid_from", *_TOLD),
+    "transport_defaults.csv": ("key", "value", "unit", *_TOLD),
+    "vehicle_corrections.csv": ("class", "fuel", "species", "altitude", *WEATHER, *_TOLD),
+    "vehicle_speed.csv": ("fuel", "stage", "species", *SPEEDS, *_TOLD),
+    "vehicle_sulphur.csv": ("fuel", "stage", "species", *SULPHURS, *_TOLD),
+    "vehicle_deterioration.csv": ("class", "fuel", "stage", "species", *YEARS, *_TOLD),
+    "vehicle_load.csv": ("fuel", "load", *GUIDE, *_TOLD),
+    "machine_limits.csv": ("stage", "from_power", "below_power", "hc", "nox", "pm", "unit", *_TOLD),
+}
 
 
 def _frame(name: str, keys: tuple[str, ...], numbers: tuple[str, ...], texts: tuple[str, ...]) -> pl.DataFrame:
@@ -36,6 +52,13 @@ def _frame(name: str, keys: tuple[str, ...], numbers: tuple[str, ...], texts: tu
     table.close()
     schema = {**dict.fromkeys((*keys, *texts), pl.String), **dict.fromkeys(numbers, pl.Float64)}
     return pl.DataFrame(rows, schema=schema)
+
+
+@cache
+def told(name: str, *keys: str) -> tuple[tuple[tuple[str, ...], tuple[str, str]], ...]:
+    """Of each row of a table its cells of some columns, and its source and certainty."""
+    rows = read_table(name, _HEADS[name]).rows
+    return tuple((tuple(row[key] for key in keys), (row["source"], row["certainty"])) for row in rows)
 
 
 @cache
