@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from qinglan.air import budget
-from qinglan.air.budget import Options, Record
+from qinglan.air.budget import Ahead, Options, Record
 from qinglan.core.clock import Period
 from qinglan.core.errors import UnknownName, UsageError
 
@@ -154,3 +154,29 @@ def test_percentile_budget_of_a_finished_year():
 def test_a_day_before_the_period_is_refused():
     with pytest.raises(UsageError, match="as of 2024-12-30 lies before the period 2025"):
         Record({}, {}, Y2025, date(2024, 12, 30))
+
+
+def test_a_forecast_stands_in_for_the_days_it_speaks_of():
+    """By hand: 334 days at 20 and 31 of December at 20 make 20; ten forecast days at 40 in half the courses and at
+    20 in the others make (355 * 20 + 10 * 40) / 365 = 20.55 or 20: half the courses keep 20.2.
+    """
+    values = fill(date(2025, 1, 1), date(2025, 11, 30), 20.0)
+    history = {**year(2023, 20), **year(2024, 20)}
+    days = tuple(date(2025, 12, 1) + timedelta(days=i) for i in range(10))
+    ahead = Ahead(days, np.vstack([np.full((1, 10), 40.0), np.full((1, 10), 20.0)]), "f1")
+    record = Record(values, history, Y2025, date(2025, 11, 30), ahead)
+    found = budget.of_mean(record, 20.2, rng=rng(), options=Options(draws=4000))
+    assert found.probability == pytest.approx(0.5, abs=0.03)
+    assert found.projection is not None
+    assert (found.projection.low, found.projection.high) == (
+        pytest.approx(20),
+        pytest.approx((355 * 20 + 10 * 40) / 365),
+    ), "a course is drawn whole: days of both never mix"
+    assert "of 10 days forecast f1" in found.basis["en"]
+    without = budget.of_mean(Record(values, history, Y2025, date(2025, 11, 30)), 20.2, rng=rng())
+    assert without.probability == 1.0
+    assert "no forecast" in without.basis["en"]
+    gone = Record(values, history, Y2025, date(2025, 12, 20), ahead)
+    assert "no forecast" in budget.of_mean(gone, 20.2, rng=rng()).basis["en"], "its days have come"
+    with pytest.raises(UsageError, match="for 9 days"):
+        Ahead(days[:9], np.zeros((2, 10)), "f2")

@@ -40,9 +40,12 @@ XINING, COUNTY = person("马", "prefecture", place="630100"), person("钱", "cou
 
 def forecast(
     home: Path, made_at: datetime, cells: Mapping[tuple[str, int], tuple[int, int, int, str]] | None = None,
-    places: tuple[str, ...] = PLACES, days: int = 10,
+    places: tuple[str, ...] = PLACES, days: int = 10, pm2_5: tuple[float, float] = (30.0, 30.0), over: float = 0.0,
 ) -> str:  # fmt: skip
-    """Write a forecast of (place, lead) to (low, median, high, primary); 60–70–80 by PM10 where none is said."""
+    """Write a forecast of (place, lead) to (low, median, high, primary); 60–70–80 by PM10 where none is said.
+
+    pm2_5 : its lowest and highest quantile. over : chance of AQI above 100, beside that of the cells.
+    """
     name = f"{made_at.astimezone(CST):%Y%m%dT%H%M}-handmade"
     folder = home / "forecasts" / "runs" / name
     folder.mkdir(parents=True)
@@ -57,7 +60,7 @@ def forecast(
                 {"place": place, "day": day, "lead_day": lead, **dict.fromkeys(QUANTILES, mid), "low": low,
                  "high": high, **level, "primary": primary,
                  **{f"p{n}": float(n == level["level"]) for n in range(1, 7)},
-                 "p_over": float(mid > 100), "p_dust": 0.0, "p_ozone": 0.0, "dust": False, "ozone": False,
+                 "p_over": over or float(mid > 100), "p_dust": 0.0, "p_ozone": 0.0, "dust": False, "ozone": False,
                  "edition": "HJ 633-2026", "without": "", "made_at": made_at}
             )  # fmt: skip
     pl.DataFrame(rows).write_parquet(folder / "aqi.parquet")
@@ -66,6 +69,8 @@ def forecast(
          "mean": 70.0, **dict.fromkeys(QUANTILES, 70.0)}
         for r in rows for model in ("issued", "persistence", "climatology")
     ]  # fmt: skip
+    spread = {q: pm2_5[0] + (pm2_5[1] - pm2_5[0]) * n / (len(QUANTILES) - 1) for n, q in enumerate(QUANTILES)}
+    values += [v | {"item": "pm2_5", "mean": sum(pm2_5) / 2, **spread} for v in values]
     pl.DataFrame(values).write_parquet(folder / "values.parquet")
     first = made_at.astimezone(CST).date()
     about = {

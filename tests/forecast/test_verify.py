@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from qinglan.forecast.air_index import QUANTILES
-from qinglan.forecast.verify import index_scores, scores, skill, with_season
+from qinglan.forecast.verify import brier, index_scores, probabilities, reliability, scores, skill, with_season
 from qinglan.plan.rules import load_book
 
 FIRST = date(2025, 11, 29)
@@ -79,3 +79,33 @@ def test_hits_and_false_alarms_are_counted_day_by_day() -> None:
     assert row["bias"] == pytest.approx((110 - 120 + 90 - 120 + 160 - 80 + 45 - 40) / 4)
     (same,) = index_scores(frame, ["lead_day"], book.with_options(level_hit="same")).rows(named=True)
     assert same["level_hit"] == 0.5
+
+
+def chances_of(said: list[float], came: list[int]) -> pl.DataFrame:
+    """Days on which a probability above AQI 100 was said (all of it at level 3), and what AQI came."""
+    count = len(said)
+    return pl.DataFrame(
+        {"place": "630100", "day": [FIRST + timedelta(days=n) for n in range(count)], "lead_day": [1] * count,
+         "observed": came, "p1": [1 - p for p in said], "p2": [0.0] * count, "p3": said,
+         **{f"p{n}": [0.0] * count for n in (4, 5, 6)}}
+    )  # fmt: skip
+
+
+def test_the_brier_score_and_its_skill_by_hand() -> None:
+    """Said 0.8, 0.4, 0.1, 0.1; it came, came not, not, not: (0.04 + 0.16 + 0.01 + 0.01) / 4 = 0.055. The share of
+    one in four scores 0.25 * 0.75 = 0.1875: the skill is 1 - 0.055 / 0.1875. Nothing above 150 was said or came.
+    """
+    told = probabilities(chances_of([0.8, 0.4, 0.1, 0.1], [120, 80, 60, 100]), load_book("forecast", FIRST))
+    rows = {r["top"]: r for r in brier(told, ["lead_day"]).to_dicts()}
+    assert rows[100]["brier"] == pytest.approx(0.055)
+    assert rows[100]["skill"] == pytest.approx(1 - 0.055 / 0.1875)
+    assert (rows[100]["n"], rows[100]["events"]) == (4, 1), "AQI 100 itself does not exceed 100"
+    assert (rows[150]["brier"], rows[150]["skill"]) == (0.0, None)
+
+
+def test_reliability_says_how_often_came_what_was_said() -> None:
+    """Ten days at 15 % of which three came, two at 100 % that both came: classes 1 and 9."""
+    said, came = [0.15] * 10 + [1.0, 1.0], [120] * 3 + [80] * 7 + [130, 140]
+    found = reliability(probabilities(chances_of(said, came), load_book("forecast", FIRST))).filter(top=100)
+    assert found.select("bin", "n", "came").rows() == [(1, 10, 0.3), (9, 2, 1.0)]
+    assert found["said"].to_list() == pytest.approx([0.15, 1.0])

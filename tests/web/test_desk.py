@@ -18,6 +18,7 @@ from qinglan.access import DEMO, PUBLIC
 from qinglan.core.clock import CST
 from qinglan.flow.forecasts import desk
 from qinglan.flow.views import desk as shown
+from qinglan.flow.views import forecast as forecast_views
 from qinglan.flow.views import upwind
 from qinglan.flow.workspace import Workspace
 from qinglan.web import create_app
@@ -191,9 +192,7 @@ def test_office_and_machine_stand_apart_on_the_page_of_verification(pages: TestC
     """Xining 90–110 (100) against 60–80 (70), came 84; Haidong 70 unedited, came 77: MAE 11.5 and 10.5."""
     text = get(pages, "/forecast/verification?lang=en")
     assert "Office and machine, apart" in text
-    rows = list(
-        csv.DictReader(io.StringIO(get(pages, "/forecast/verification.csv?of=office&lang=en").lstrip("\ufeff")))
-    )
+    rows = file(pages, "office")
     assert [(r["Who"], float(r["MAE"])) for r in rows] == [("office", 11.5), ("machine", 10.5)]
     assert (rows[0]["Edited"], rows[0]["Nearer"], rows[0]["Farther"]) == ("1", "0", "1")
 
@@ -223,3 +222,33 @@ def test_the_public_sees_what_is_issued_and_nothing_before(space: Workspace, tmp
     assert "105–135" not in told, "what the 10th's bulletin says is issued at 20:12"
     assert "03-10" in told
     assert "last issued 2026-03-08 16:00" in told
+
+
+def file(pages: TestClient, of: str) -> list[dict[str, str]]:
+    text = get(pages, f"/forecast/verification.csv?of={of}&lang=en")
+    return list(csv.DictReader(io.StringIO(text.lstrip("\ufeff"))))
+
+
+def test_probabilities_are_scored_on_the_page(pages: TestClient) -> None:
+    """The machine gave exceeding 100 no chance, and nothing exceeded: Brier 0, and no skill to speak of."""
+    (row,) = [r for r in file(pages, "brier") if r["Above 100"] == "0"][:1]
+    assert (float(row["Brier (>100)"]), row["Brier skill (>100)"]) == (0.0, "")
+    assert {r["Class (0: 0–10 %)"] for r in file(pages, "reliability")} == {"0"}
+    chart = pages.get("/forecast/verification/reliability.json?lang=en", headers={"x-who": "clerk"}).json()
+    assert [s["name"] for s in chart["series"]] == ["as often as said", "AQI>100", "AQI>150", "AQI>200"]
+    assert chart["series"][1]["data"][0] == 0.0
+    assert chart["series"][0]["data"][9] == 95
+
+
+def test_a_target_says_its_chance_with_the_forecast(office_home: Path) -> None:
+    """Beside the budget of the verdict; how it was made stands on the target's own page."""
+    row = {"probability": 0.62, "without": 0.71, "days": 10, "value": 20.9, "low": 20.1, "high": 21.8,
+           "forecast": "f1",
+           "basis": {"zh": "同期", "en": "same days of 2023-2024, of 10 days forecast f1"}}  # fmt: skip
+    app = create_app(office_home, clock=lambda: made.NOW, identify=lambda r: DEMO)
+    office = TestClient(app, base_url="http://127.0.0.1")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(forecast_views, "chances", lambda workspace: {"pm2_5-2025": row})
+        text = office.get("/making/target/pm2_5-2025?lang=en").text
+    assert "62 %" in text
+    assert "of 10 days forecast f1" in text

@@ -1,9 +1,9 @@
 """What is left of a target's year: the mean still allowed, the bad days left, the chance, the projection.
 
-No forecast is used. The rest of the year is drawn from the same calendar days of past years, a whole month of
-one year at a time, so that spells of bad air stay whole; past values are moved to this year's level by the
-ratio of medians over the days that both have. One year of history is no climatology: then there is no chance
-and no interval, and the result says so.
+Without a forecast (:class:`Ahead`) the whole rest is a climatology: it is drawn from the same calendar days of
+past years, a whole month of one year at a time, so that spells of bad air stay whole; past values are moved to
+this year's level by the ratio of medians over the days that both have. One year of history is no climatology:
+then there is no chance and no interval, and the result says so.
 """
 
 from __future__ import annotations
@@ -99,17 +99,34 @@ class Budget:
 
 
 @dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a forecast says of the next days: `cases` (case, day), equally likely, a row being a course of days."""
+
+    days: tuple[date, ...]
+    cases: Array
+    name: str
+
+    def __post_init__(self) -> None:
+        if self.cases.ndim != 2 or self.cases.shape[1] != len(self.days) or not self.cases.shape[0]:
+            raise UsageError(
+                f"forecast {self.name}: {self.cases.shape} values for {len(self.days)} days.",
+                remedy="Give one row for each course and one column for each day.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
 class Record:
     """What is known: this period's daily values, earlier years', and the last day that counts as observed.
 
     Values are None (or absent, or NaN) where missing; days after `as_of` are not looked at. For counts of
-    days the values are 1 (bad) and 0 (not bad), or booleans.
+    days the values are 1 (bad) and 0 (not bad), or booleans. ahead : a forecast of days after `as_of`.
     """
 
     values: Values
     history: Values
     period: Period
     as_of: date
+    ahead: Ahead | None = None
 
     def __post_init__(self) -> None:
         if self.as_of < self.period.start - timedelta(days=1):
@@ -123,7 +140,7 @@ class Year:
     """A period split at `as_of`: what is observed and what the rest may be.
 
     observed : (n,) valid daily values; future : (draws, days left), NaN where the past day was missing; empty
-    without a climatology
+    without a climatology. ahead : which forecast stands in for how many of the first days
     """
 
     observed: Array
@@ -131,6 +148,7 @@ class Year:
     days_left: int
     years: tuple[int, ...]
     factor: float
+    ahead: tuple[str, int] | None = None
 
 
 def split_year(record: Record, rng: np.random.Generator, options: Options) -> Year:
@@ -156,7 +174,20 @@ def split_year(record: Record, rng: np.random.Generator, options: Options) -> Ye
         usable = np.flatnonzero(np.count_nonzero(~np.isnan(table[:, columns]), axis=1) > 0)
         pick = rng.choice(usable if usable.size else np.arange(len(years)), options.draws)
         future[:, columns] = table[pick][:, columns]
-    return Year(observed, future, len(rest), years, factor)
+    return Year(observed, future, len(rest), years, factor, _put_ahead(future, rest, record.ahead, rng))
+
+
+def _put_ahead(
+    future: Array, rest: list[date], ahead: Ahead | None, rng: np.random.Generator
+) -> tuple[str, int] | None:
+    """Put courses of a forecast into the days that it speaks of: one course a draw, so that spells stay whole."""
+    known = [day for day in ahead.days if day in rest] if ahead is not None else []
+    if ahead is None or not known:
+        return None
+    pick = rng.integers(0, ahead.cases.shape[0], future.shape[0])
+    columns = [rest.index(day) for day in known]
+    future[:, columns] = ahead.cases[pick][:, [ahead.days.index(day) for day in known]]
+    return ahead.name, len(known)
 
 
 def _same_day(day: date, back: int) -> date:
@@ -207,10 +238,14 @@ def _basis(year: Year, period: Period) -> dict[str, str]:
         }
     first = sorted(period.end.year - b for b in year.years)
     named = f"{first[0]}-{first[-1]}" if len(first) > 1 else str(first[0])
+    zh, en = "未用预报", "no forecast"
+    if year.ahead is not None:
+        name, days = year.ahead
+        zh, en = f"其中 {days} 天用预报 {name}", f"of {days} days forecast {name}"
     return {
-        "zh": f"{named} 年同期 ({len(first)} 年) 按月整块重抽样, 水平系数 {year.factor:.2f}; 未用预报",
+        "zh": f"{named} 年同期 ({len(first)} 年) 按月整块重抽样, 水平系数 {year.factor:.2f}; {zh}",
         "en": f"same days of {named} ({len(first)} years), whole months resampled, level factor {year.factor:.2f};"
-        " no forecast",
+        f" {en}",
     }
 
 

@@ -168,6 +168,37 @@ def _of(values: pl.DataFrame, item: str) -> pl.DataFrame:
 
 
 @app.command()
+def targets(context: typer.Context) -> None:
+    """目标的余量接上预报：达标概率与不用预报时的对照。The chance of each target, with and without."""
+    from qinglan.flow.forecasts import targets as joined
+
+    shell, workspace = _opened(context)
+    found = joined.chances(workspace)
+    if shell.as_json:
+        shell.give(found)
+        return
+    heads = shell.say(
+        "目标 达标概率 不用预报 全期预计 预报天数", "target chance without whole-period forecast-days"
+    ).split()
+    rows = [
+        (name, f"{r['probability']:.0%}", "—" if r["without"] is None else f"{r['without']:.0%}",
+         f"{r['value']:.1f} ({r['low']:.1f}–{r['high']:.1f})", r["days"])
+        for name, r in found.items()
+    ]  # fmt: skip
+    shell.table("", [(h, "left") for h in heads], rows)
+    for name, row in found.items():
+        shell.out.print(f"  {name}: {shell.pick(row['basis'])}", markup=False)
+    if not found:
+        shell.out.print(
+            shell.say(
+                "没有可接的：期限未到的空气目标、之后日子的预报、至少两年历史，三者缺一。",
+                "Nothing to join: it takes a target of the air that is not over, a forecast of days after the "
+                "run, and two past years.",
+            )
+        )
+
+
+@app.command()
 def verify(
     context: typer.Context,
     by: Annotated[

@@ -1,7 +1,8 @@
 """What lies ahead of an air target: its trend, what may still happen before it fails, where it is heading.
 
-No forecast is used. The region's daily series is the mean over its places of what the target counts each day: the
-concentration, the share of places with good air, or the number of places with heavy pollution.
+The verdict uses no forecast; :mod:`qinglan.flow.forecasts.targets` adds one beside it. The region's daily
+series is the mean over its places of what the target counts each day: the concentration, the share of places
+with good air, or the number of places with heavy pollution.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from qinglan.air import budget, trend
-from qinglan.air.budget import Budget, Record
+from qinglan.air.budget import Ahead, Budget, Record
 from qinglan.core.clock import Period
 from qinglan.core.errors import UsageError
 from qinglan.core.rulebook import Rules
@@ -48,7 +49,7 @@ def outlook(
     slope = _trend(series, target)
     if target.relative or series.is_empty() or as_of < goal.period.start or target.comparison not in ("<=", ">="):
         return Outlook(trend=slope)
-    found = _budget(series, target, goal, as_of)
+    found = budget_of(series, target, goal, as_of)
     left = found.as_dict()
     if target.air is not None and target.air.statistic == "good_day_rate":
         left["bad_days_left"] = _bad_days_left(series, goal, as_of, len(places), target.decimals)
@@ -84,7 +85,10 @@ def regional_days(air: AirTables, target: Target, places: Sequence[str], rules: 
     return frame.drop_nulls("value")
 
 
-def _budget(series: pl.DataFrame, target: Target, goal: DatedValue, as_of: date) -> Budget:
+def budget_of(
+    series: pl.DataFrame, target: Target, goal: DatedValue, as_of: date, ahead: Ahead | None = None
+) -> Budget:
+    """Budget of a target from its region's series; `ahead` : courses of what a forecast says of that series."""
     assert target.air is not None
     rng = np.random.default_rng(_SEED)
     statistic = target.air.statistic
@@ -95,7 +99,7 @@ def _budget(series: pl.DataFrame, target: Target, goal: DatedValue, as_of: date)
     values = dict(zip(series["day"].to_list(), column.to_list(), strict=True))
     now = {d: v for d, v in values.items() if d >= goal.period.start}
     past = {d: v for d, v in values.items() if d < goal.period.start}
-    record = Record(now, past, goal.period, as_of)
+    record = Record(now, past, goal.period, as_of, ahead)
     if statistic == "mean" and target.comparison == "<=":
         return budget.of_mean(record, goal.value, rng=rng, decimals=target.decimals)
     if statistic == "heavy_days":

@@ -161,3 +161,65 @@ def index_scores(pairs: pl.DataFrame, by: Sequence[str], book: RuleBook) -> pl.D
             *counted,
         )
     )
+
+
+#: First level above an index (HJ 633): what a probability of exceeding it is summed from.
+_FIRST_ABOVE = {50: 2, 100: 3, 150: 4, 200: 5, 300: 6}
+#: Edges of the classes of said probability.
+BINS = 10
+
+
+def probabilities(pairs: pl.DataFrame, book: RuleBook) -> pl.DataFrame:
+    """What was said of exceeding each AQI of `verify.above`, and whether it came: a row for each.
+
+    Parameters
+    ----------
+    pairs : frame of :func:`~qinglan.forecast.air_index.air_index` with `observed`
+
+    Returns
+    -------
+    the columns of `pairs` with `top`, `said` (probability 0..1) and `came` (0 or 1)
+    """
+    parts = []
+    for top in book.get("verify.above").value:
+        above = [pl.col(f"p{n}") for n in range(_FIRST_ABOVE[top], 7)]
+        parts.append(
+            pairs.drop_nulls(["observed", "p1"]).with_columns(
+                top=pl.lit(top), said=pl.sum_horizontal(above).clip(0.0, 1.0),
+                came=(pl.col("observed") > top).cast(pl.Float64),
+            )
+        )  # fmt: skip
+    return pl.concat(parts)
+
+
+def brier(told: pl.DataFrame, by: Sequence[str]) -> pl.DataFrame:
+    """Brier score of said probabilities, and its skill over saying the share of days that exceeded.
+
+    told : of :func:`probabilities`. Returns columns of `by`, `top`, `n`, `events`, `brier`, `skill` (``1 - brier /
+    (share * (1 - share))``; null where nothing or everything exceeded). Source:
+    doi:10.1175/1520-0493(1950)078<0001:VOFEIT>2.0.CO;2
+    """
+    share = pl.col("events") / pl.col("n")
+    return (
+        told.group_by(*by, "top", maintain_order=True)
+        .agg(
+            n=pl.len(), events=pl.col("came").sum().cast(pl.Int64),
+            brier=((pl.col("said") - pl.col("came")) ** 2).mean(),
+        )
+        .with_columns(skill=pl.when(share * (1 - share) > 0).then(1 - pl.col("brier") / (share * (1 - share))))
+    )  # fmt: skip
+
+
+def reliability(told: pl.DataFrame) -> pl.DataFrame:
+    """How often came what was said with a probability, by `top` and class (`bin` of :data:`BINS`).
+
+    Columns `n`, `said` (mean) and `came` (share): of a forecast that is right about its own chances these two are
+    alike.
+    """
+    classes = (pl.col("said") * BINS).floor().clip(0, BINS - 1).cast(pl.Int64)
+    return (
+        told.with_columns(bin=classes)
+        .group_by("top", "bin")
+        .agg(n=pl.len(), said=pl.col("said").mean(), came=pl.col("came").mean())
+        .sort("top", "bin")
+    )

@@ -72,6 +72,24 @@ def levels(rows: Sequence[Row], names: Sequence[str], unit: str) -> Option:
     return option
 
 
+def reliability(rows: Sequence[Row], said: str, names: Mapping[int, str], unit: str) -> Option:
+    """How often [%] came what was said with a probability, by its class; on the line `said` both are alike.
+
+    names : of each AQI that may be exceeded.
+    """
+    classes = [f"{10 * n}–{10 * n + 10}" for n in range(10)]
+    series: dict[str, Sequence[Any]] = {said: [10 * n + 5 for n in range(10)]}
+    for top, name in names.items():
+        came = {r["bin"]: round(100 * r["came"], 1) for r in rows if r["top"] == top}
+        series[name] = [came.get(n) for n in range(10)]
+    option = charts.lines(series, names=classes, unit=unit)
+    option["legend"] |= {"show": True, "left": _ASIDE}
+    for line in option["series"]:
+        line |= {"symbol": "circle", "symbolSize": 6, "connectNulls": True}
+    option["series"][0] |= {"symbol": "none", "lineStyle": {"type": "dashed", "width": 1.2}}
+    return option
+
+
 def skill(against: Mapping[str, Sequence[Row]], groups: Sequence[str], unit: str) -> Option:
     """Skill [%] by group against each other forecast, bars beside one another."""
     series = {

@@ -27,13 +27,16 @@ class Checked:
     """Scores of the forecasts of a span of valid days.
 
     values : by item and lead_day (and the groups asked): n, rmse, mae, bias, r, crps, coverage. skill : against
-    each of :data:`PEERS` with its interval. aqi : hits. forecasts : how many; hindcasts : how many of them were
-    computed afterwards. days : first and last valid day that has come.
+    each of :data:`PEERS` with its interval. aqi : hits. brier : of the probabilities of exceeding an AQI, by the
+    groups; reliability : the same by class of probability, over all. forecasts : how many; hindcasts : how many of
+    them were computed afterwards. days : first and last valid day that has come.
     """
 
     values: pl.DataFrame
     skill: pl.DataFrame
     aqi: pl.DataFrame
+    brier: pl.DataFrame
+    reliability: pl.DataFrame
     forecasts: int
     hindcasts: int
     days: tuple[date, date]
@@ -78,10 +81,15 @@ def verify(
         for peer in PEERS
     ]
     span = (pairs["day"].min(), pairs["day"].max())
+    book = load_book("forecast", span[1])  # type: ignore[arg-type]
+    whole = [g for g in by if g != "item"]
+    chances = pure.probabilities(told, book)
     return Checked(
         pure.scores(own, groups).sort(groups),
         pl.concat(skills, how="diagonal_relaxed").sort(*groups, "against"),
-        pure.index_scores(told, [g for g in by if g != "item"], load_book("forecast", span[1])),  # type: ignore[arg-type]
+        pure.index_scores(told, whole, book),
+        pure.brier(chances, whole).sort(*whole, "top"),
+        pure.reliability(chances),
         len(made),
         sum(bool(f.about["hindcast"]) for f in made.values()),
         span,  # type: ignore[arg-type]

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from typing import Any
 
 import polars as pl
 
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import forecasts
-from qinglan.flow.forecasts import desk
+from qinglan.flow.forecasts import desk, targets
 from qinglan.flow.memory import Memory
 from qinglan.flow.views.result import Result, Row, Workspace, current
 from qinglan.flow.workspace import Workspace as Office
@@ -23,6 +24,8 @@ SOON = 3
 #: Observed days before a fan.
 BEFORE = 30
 LEVELS = ("prefecture", "county")
+#: Scores that a process keeps: of the same forecasts and the same run they are the same.
+_MOST = 12
 BY = ("lead_day", "place", "season")
 
 
@@ -71,6 +74,20 @@ def overview(found: forecasts.Forecast, level: str = "prefecture") -> Overview:
 
 def _level(row: Row) -> str:
     return "county" if row["level"] == "county" else "prefecture"
+
+
+_kept_chances = Memory[dict[str, Row]](_MOST)
+
+
+def chances(workspace: Workspace) -> dict[str, Row]:
+    """:func:`targets.chances`, kept while run and forecast are the same; empty for a bare folder."""
+    if not isinstance(workspace, Office):
+        return {}
+    try:
+        key = (workspace.home, current(workspace).key, forecasts.newest(workspace).id)
+        return _kept_chances.get(key, lambda: targets.chances(workspace))
+    except NotFound:
+        return {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +147,24 @@ class Verification:
     apart: desk.Apart | None = None
 
     @property
+    def brier(self) -> list[Row]:
+        """Rows of the Brier score by `group`, each with `brier_N` and `brier_skill_N` of exceeding an AQI of N."""
+        if self.checked is None:
+            return []
+        by = next(c for c in BY if c in self.checked.brier.columns)
+        found: dict[Any, Row] = {}
+        for r in self.checked.brier.to_dicts():
+            row = found.setdefault(r[by], {"group": r[by], "n": r["n"]})
+            row |= {f"events_{r['top']}": r["events"], f"brier_{r['top']}": r["brier"],
+                    f"brier_skill_{r['top']}": r["skill"]}  # fmt: skip
+        return list(found.values())
+
+    @property
+    def reliability(self) -> list[Row]:
+        """Classes of said probability of exceeding an AQI: `top, bin, n, said, came`."""
+        return [] if self.checked is None else self.checked.reliability.to_dicts()
+
+    @property
     def office(self) -> list[Row]:
         """Rows of office and machine by `group` and `who`; of the office with `edited`, `better`, `worse`."""
         if self.apart is None:
@@ -176,8 +211,6 @@ def _apart(workspace: Workspace, by: str) -> desk.Apart | None:
         return None
 
 
-#: Scores that a process keeps: of the same forecasts and the same run they are the same.
-_MOST = 12
 _kept = Memory[forecasts.Checked](_MOST)
 _kept_apart = Memory[desk.Apart](_MOST)
 

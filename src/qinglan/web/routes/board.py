@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import RedirectResponse, Response
 
 from qinglan.flow import views
+from qinglan.flow.views import forecast
 from qinglan.web.access import needs
 from qinglan.web.site import Site, site, words_of
 
@@ -17,8 +18,9 @@ router = APIRouter()
 @router.get("/plan", dependencies=[needs("plan.view")])
 def board(request: Request, site: Annotated[Site, Depends(site)]) -> Response:
     """Which targets hold, which do not, and why."""
-    result = site.open(request)
-    return site.page(request, "board.html", result, board=views.board(result))
+    result = site.open(request, tagged=False)
+    chances = forecast.chances(site.workspace)
+    return site.page(request, "board.html", result, board=views.board(result), chances=chances)
 
 
 @router.get("/plan.{kind}", dependencies=[needs("plan.view")])

@@ -30,6 +30,7 @@ _SCORED = ("n", "level_hit", "range_hit", "primary_hit", "mae", "bias",
            *(f"{kind}_{top}" for top in (100, 150, 200) for kind in ("hits", "misses", "false_alarms")),
            )  # fmt: skip
 _OFFICE = ("who", "n", "rmse", *_SCORED[1:], "edited", "better", "worse")
+_BRIER = ("n", *(f"{kind}_{top}" for top in (100, 150, 200) for kind in ("events", "brier", "brier_skill")))
 _NUMBERS = ("n", "rmse", "mae", "bias", "r", "crps", "coverage_50", "coverage_90")
 
 
@@ -87,19 +88,45 @@ def _group(words: Text, by: str, group: Any) -> str:
     return words.word("season", group) if by == "season" else str(group)
 
 
+@router.get("/forecast/verification/reliability.json", dependencies=[needs(VIEW)])
+def reliability_chart(request: Request, site: SiteOf, by: By = "lead_day") -> Response:
+    """How often an AQI was exceeded when that was said with a probability."""
+    site.stands_on(request, "now")
+    words, told = words_of(request), views.verification(site.workspace, by, "pm2_5")
+    names = {top: words("forecast.exceeding", top=top) for top in (100, 150, 200)}
+    option = forecast_charts.reliability(
+        told.reliability, words("forecast.reliability.same"), names, words("forecast.reliability.unit")
+    )
+    return charts.answer(option, {"Cache-Control": CALM})
+
+
 @router.get("/forecast/verification.{kind}", dependencies=[needs(VIEW)])
 def verification_sheet(
-    request: Request, site: SiteOf, kind: str, by: By = "lead_day", item: Item = "pm2_5", of: By = "aqi"
+    request: Request,
+    site: SiteOf,
+    kind: str,
+    by: By = "lead_day",
+    item: Item = "pm2_5",
+    of: Annotated[str, Query(max_length=12)] = "aqi",
 ) -> Response:
-    """The scores as CSV or XLSX: `of` is ``aqi``, ``values``, ``skill`` or ``office``."""
+    """Scores as CSV or XLSX: `of` is ``aqi``, ``values``, ``skill``, ``office``, ``brier`` or ``reliability``."""
     site.stands_on(request, "now")
     words, told = words_of(request), views.verification(site.workspace, by, item)
     columns = {"aqi": _SCORED, "values": _NUMBERS, "skill": ("against", "n", "skill", "low", "high"),
                "office": _OFFICE}  # fmt: skip
+    columns |= {"brier": _BRIER, "reliability": ("top", "bin", "n", "said", "came")}
     if of not in columns:
         raise UnknownName("table", of, tuple(columns))
-    heads = {"group": words.word("forecast_by", by), **{c: words.word("forecast_column", c) for c in columns[of]}}
-    rows = [{**row, "group": _group(words, by, row["group"])} for row in getattr(told, of)]
+    heads = {} if of == "reliability" else {"group": words.word("forecast_by", by)}
+    heads |= {c: words.word("forecast_column", c) for c in columns[of]}
+    rows = [
+        {
+            **row,
+            "group": _group(words, by, row.get("group", "")),
+            "who": words.word("forecast_who", row.get("who")),
+        }
+        for row in getattr(told, of)
+    ]
     return site.sheet(request, f"verification-{of}-{by}", heads, rows, kind)
 
 

@@ -12,6 +12,7 @@ from qinglan.core.clock import Period
 from qinglan.core.errors import UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import views
+from qinglan.flow.views import forecast
 from qinglan.web.access import needs
 from qinglan.web.site import Site, site
 
@@ -21,12 +22,13 @@ router = APIRouter(prefix="/making")
 @router.get("/target/{name}", dependencies=[needs("air.view")])
 def target(request: Request, site: Annotated[Site, Depends(site)], name: str) -> Response:
     """A target's value: the rule, the variants, the places and the run behind it."""
-    result = site.open(request)
+    result = site.open(request, tagged=False)
     found = views.target(result, name)
     return site.page(
         request,
         "making_target.html",
         result,
+        chances=forecast.chances(site.workspace),
         target=found,
         rows=views.target_places(result, found),
         places=views.places(result),
