@@ -305,7 +305,7 @@ PAGES: dict[str, Maker] = {
     "/inventory/map": lambda d: f"/inventory/map?{d.inventory('version', 'species')}",
     "/inventory/map.geojson": lambda d: f"/inventory/map.geojson?{d.inventory('version', 'species')}",
     "/inventory/map/cell": lambda d: (
-        f"/inventory/map/cell?lon={d.any(range(96, 103))}&lat={d.any(34, 35, 36, 37)}"
+        f"/inventory/map/cell?{d.inventory('version')}&lon={d.any(range(96, 103))}&lat={d.any(34, 35, 36, 37)}"
     ),
     "/inventory/map/{iy}/{ix}": lambda d: (
         f"/inventory/map/64/123?{d.inventory('species')}&hour={d.any(range(1, 25))}"
