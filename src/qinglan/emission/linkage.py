@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import polars as pl
@@ -80,6 +81,7 @@ class _Said:
     lacking: int = 0
 
 
+@cache
 def trust() -> Mapping[str, Any]:
     """The order of trust and the tolerances: content/linkage/trust.yaml (`origins`, `facts`)."""
     found: Mapping[str, Any] = read("linkage", "trust")

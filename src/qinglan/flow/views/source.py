@@ -17,7 +17,7 @@ from qinglan.emission.linkage import trust
 from qinglan.episode.completion import LEVELS
 from qinglan.flow import electricity, warnings
 from qinglan.flow.ledgers import rights
-from qinglan.flow.ledgers.frames import frame
+from qinglan.flow.ledgers.frames import frame_at
 from qinglan.flow.views import inventory
 from qinglan.flow.views.sources import OF, Found, found
 from qinglan.flow.workspace import Workspace
@@ -124,11 +124,12 @@ class _Rows:
 
     def __init__(self, workspace: Workspace, me: Principal, records: pl.DataFrame) -> None:
         self.workspace, self.me, self.records = workspace, me, records
+        self.newest = store.newest(workspace.registry)
 
     def frame(self, ledger: Ledger) -> pl.DataFrame:
         """All of its rows of a ledger, without personal columns."""
         keys = self.records.filter(ledger=ledger.id)["row_key"].to_list()
-        rows = frame(self.workspace, ledger).rows
+        rows = frame_at(self.workspace, ledger, self.newest.get(ledger.id, 0)).rows
         rows = rows.filter(rights.scope(self.me, ledger, rights.VIEW).of(ledger) & pl.col("_key").is_in(keys))
         return rows.drop([c.name for c in ledger.columns if c.personal], strict=False)
 
