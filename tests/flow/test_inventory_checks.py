@@ -38,10 +38,13 @@ def test_each_disagreement_is_found_once_and_nothing_else(space: Workspace) -> N
         return sorted(number[f["uscc"]] for f in of(report, kind))
 
     assert (report.year, report.version) == (2025, "draft")
-    assert who("fuel_balance") == [2, 3, 4, 5, 6, 8]  # E1 agrees, E2 says twice, the others say nothing
+    assert who("fuel_balance") == [2, 3, 3, 4, 5, 6, 8]  # E1 agrees; E3: coal users and statistics
     assert who("coal_quality") == [2]
     assert who("limit") == [1]
     assert who("permit") == [1]
+    assert [(f["uscc"], f["species"]) for f in of(report, "statistics")] == [
+        (CODES[3], "so2"), (CODES[1], "nox"), (CODES[3], "nox"),
+    ]  # fmt: skip
     assert set(who("outlier")) == {6}
     assert who("silent") == [7]
     assert who("stranger") == [8]

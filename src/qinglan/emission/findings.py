@@ -17,7 +17,7 @@ from qinglan.plan.content import read
 
 #: Questions, in the order in which they are told.
 KINDS = (
-    *("top_down", "fuel_balance", "coal_quality", "cems", "limit", "permit"),
+    *("top_down", "fuel_balance", "coal_quality", "cems", "limit", "permit", "statistics"),
     *("outlier", "silent", "stranger", "emergency"),
 )
 #: A finding: its row in a ledger (null where it is about no row), who, where, and both numbers in `unit`.

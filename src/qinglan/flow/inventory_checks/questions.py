@@ -4,47 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date
-from typing import Any
 
 import polars as pl
 
 from qinglan.emission import checks
 from qinglan.emission.categories import categories
-from qinglan.emission.findings import Answers, Words, plain, texts, word
+from qinglan.emission.findings import Answers, plain, word
 from qinglan.emission.top_down import Beside
 from qinglan.flow.emergency import LEDGER, gathering
+from qinglan.flow.inventory_checks import coal
 from qinglan.flow.inventory_checks.case import Case
-from qinglan.ledger.declare import load_ledger
+from qinglan.flow.inventory_checks.telling import about, apart, known, title
 
 Question = Callable[[Case, Answers], None]
 #: Species of the columns of ledgers about outlets.
 _OUTLET = {"pm": "pm10", "so2": "so2", "nox": "nox"}
 _PERMIT = {**_OUTLET, "voc": "nmvoc"}
-_ITEMS = ("sulphur", "ash")
-#: What a finding about a row keeps of it.
-_ROW = ("ledger", "row_key", "uscc", "name", "place")
 #: Sectors named where a comparison leaves them out.
 _NAMED = 6
-
-
-def _known(value: float | None) -> str | Words:
-    """Tonnes, or the word for none."""
-    return word("side", "none") if value is None else f"{plain(value)} t"
-
-
-def _apart(percent: float | None) -> Words:
-    """How far two sides are apart, or that one has nothing."""
-    if percent is None:
-        return word("side", "one")
-    said = word("side", "apart")
-    return {"zh": f"{said['zh']}{percent:+.0f}%", "en": f"{percent:+.0f} % {said['en']}"}
-
-
-def _about(case: Case, row: dict[str, Any]) -> dict[str, Any]:
-    """What a finding keeps of a row, with its name behind that of its enterprise."""
-    firm = case.names().get(row["uscc"] or "", ("", ""))[0]
-    own = row["name"] or row["row_key"]
-    return {k: row[k] for k in _ROW} | {"name": own if firm in ("", own) else f"{firm} {own}"}
 
 
 def top_down(case: Case, table: Beside, answers: Answers) -> None:
@@ -52,7 +29,7 @@ def top_down(case: Case, table: Beside, answers: Answers) -> None:
     answers.compared["top_down"] = table.rows.height
     for row in table.rows.filter("stands_out").iter_rows(named=True):
         what = {tongue: f"{word('species', row['species'])[tongue]} {row[tongue]}" for tongue in ("zh", "en")}
-        terms = {"what": what, "value": _known(row["emission_t"]), "expected": row["other_t"], "year": table.year,
+        terms = {"what": what, "value": known(row["emission_t"]), "expected": row["other_t"], "year": table.year,
                  "ratio": "–" if row["ratio"] is None else plain(row["ratio"]),
                  "low": table.low, "high": table.high}  # fmt: skip
         answers.find("top_down", terms, species=row["species"], sector=row["box"], value=row["emission_t"],
@@ -65,84 +42,6 @@ def top_down(case: Case, table: Beside, answers: Answers) -> None:
         more = "…" if largest.height > _NAMED else ""
         what = {"zh": "、".join(n["zh"] for n in names) + more, "en": ", ".join(n["en"] for n in names) + more}
         answers.lack("top_down", "no_box", what=what)
-
-
-def fuel_balance(case: Case, answers: Answers) -> None:
-    """Coal burnt by the ledgers' rows of an enterprise against what the ledger of coal users says it used."""
-    users = case.rows("coal-use").filter(
-        (pl.col("year") == case.year) & (pl.col("status") != "stopped") & (pl.col("use_kind") != "process")
-    )
-    burnt = case.activities.filter(pl.col("fuel").is_in(texts()["coal"]) & (pl.col("unit") == "t")).with_columns(
-        fuel=pl.lit("coal")
-    )
-    if users.is_empty():
-        reason = "no_coal" if burnt.drop_nulls("uscc").is_empty() else "empty_ledger"
-        answers.lack("fuel_balance", reason, year=case.year, ledger=_title("coal-use"))
-        return
-    told = users.select(place="uscc", year="year", fuel=pl.lit("coal"), unit=pl.lit("t"), amount="raw_coal")
-    ours = burnt.drop_nulls("uscc").select("year", "fuel", "unit", "amount", place="uscc")
-    table = checks.fuel_balance(ours, told, case.book)
-    answers.compared["fuel_balance"] = table.height
-    by_user = {
-        r["uscc"]: ("coal-use", r["_key"], r["enterprise"], r["county"]) for r in users.iter_rows(named=True)
-    }
-    by_row = {r["uscc"]: (r["ledger"], r["row_key"], r["name"], r["place"]) for r in burnt.iter_rows(named=True)}
-    names = case.names()
-    for row in table.filter("stands_out").iter_rows(named=True):
-        uscc, off = row["place"], row["difference_percent"]
-        ledger, key, name, place = by_user.get(uscc) or by_row[uscc]
-        name = names.get(uscc, (name, ""))[0]
-        terms = {"value": _known(row["amount"]), "expected": _known(row["stated"]),
-                 "where": word("where", "coal-use"), "apart": _apart(off)}  # fmt: skip
-        answers.find("fuel_balance", terms, ledger=ledger, row_key=key, uscc=uscc, name=name, place=place,
-                     value=row["amount"], expected=row["stated"], unit="t")  # fmt: skip
-    lost = burnt.filter(pl.col("uscc").is_null()).height
-    if lost:
-        answers.lack("fuel_balance", "no_code", n=lost)
-
-
-def _title(ledger: str) -> dict[str, str]:
-    title = load_ledger(ledger).title
-    return {tongue: title[tongue] for tongue in ("zh", "en")}
-
-
-def coal_quality(case: Case, answers: Answers) -> None:
-    """Sulphur and ash of the coal in emitting ledgers against those of coal users and of samples."""
-    burnt = case.activities.filter(pl.col("fuel").is_in(texts()["coal"]) & (pl.col("amount") > 0)).drop_nulls(
-        "uscc"
-    )
-    terms = {f.name for f in burnt.schema["terms"].fields}  # type: ignore[attr-defined]
-    tolerance, compared = case.book.number("check.quality_tolerance"), 0
-    told = _told_quality(case)
-    for item in (i for i in _ITEMS if i in terms):
-        known = burnt.with_columns(x=pl.col("terms").struct.field(item)).drop_nulls("x")
-        mean = (pl.col("x") * pl.col("amount")).sum() / pl.col("amount").sum()
-        ours = known.group_by("uscc").agg(pl.col("ledger", "row_key", "name", "place").first(), mean=mean)
-        both = ours.join(told.filter(item=item), on="uscc").sort("uscc")
-        compared += both.height
-        off = (pl.col("mean") / pl.col("value") - 1).abs() * 100 > tolerance
-        for row in both.filter((pl.col("value") > 0) & off).iter_rows(named=True):
-            said = {"item": word("item", item), "value": row["mean"],
-                    "expected": row["value"], "where": word("where", row["where"])}  # fmt: skip
-            answers.find("coal_quality", said, value=row["mean"], expected=row["value"], unit="%",
-                         **_about(case, row))  # fmt: skip
-    answers.compared["coal_quality"] = compared
-    if not compared:
-        answers.lack("coal_quality", "no_quality", year=case.year)
-
-
-def _told_quality(case: Case) -> pl.DataFrame:
-    """uscc, item, value [%], where: of coal users (weighed by use) and of samples (mean)."""
-    users = case.rows("coal-use").filter((pl.col("year") == case.year) & (pl.col("raw_coal") > 0))
-    samples = case.rows("coal-quality").filter(pl.col("sampled_on").dt.year() == case.year).drop_nulls("uscc")
-    parts = [pl.DataFrame(schema={"uscc": pl.String, "item": pl.String, "value": pl.Float64, "where": pl.String})]
-    for item in _ITEMS:
-        weight = pl.col("raw_coal").filter(pl.col(item).is_not_null())
-        used = users.group_by("uscc").agg(value=(pl.col(item) * pl.col("raw_coal")).sum() / weight.sum())
-        seen = samples.group_by("uscc").agg(value=pl.col(item).mean())
-        for where, rows in (("coal-use", used), ("coal-quality", seen)):
-            parts.append(rows.select("uscc", pl.lit(item).alias("item"), "value", pl.lit(where).alias("where")))
-    return pl.concat(parts).filter(pl.col("value").is_finite())
 
 
 def cems(case: Case, answers: Answers) -> None:
@@ -160,7 +59,7 @@ def cems(case: Case, answers: Answers) -> None:
         terms = {"of": word("species", row["species"]), "value": row["cems_t"], "expected": row["other_t"],
                  "method": word("method", row["other_method"]), "ratio": plain(row["ratio"])}  # fmt: skip
         answers.find("cems", terms, value=row["cems_t"], expected=row["other_t"], unit="t", sector=row["sector"],
-                     species=row["species"], **_about(case, row))  # fmt: skip
+                     species=row["species"], **about(case, row))  # fmt: skip
 
 
 def limit(case: Case, answers: Answers) -> None:
@@ -169,7 +68,7 @@ def limit(case: Case, answers: Answers) -> None:
     months = case.rows("stack-data").filter(pl.col("month").dt.year() == case.year)
     for ledger, rows in (("outlets", outlets), ("stack-data", months)):
         if rows.is_empty():
-            answers.lack("limit", "empty_ledger", ledger=_title(ledger), year=case.year)
+            answers.lack("limit", "empty_ledger", ledger=title(ledger), year=case.year)
             return
     held = outlets.select("uscc", "outlet_no", "name", *(f"{item}_limit" for item in _OUTLET))
     both = months.join(held, on=["uscc", "outlet_no"], how="left", maintain_order="left")
@@ -195,7 +94,7 @@ def permit(case: Case, answers: Answers) -> None:
     """Tonnes of an enterprise against the sum that its outlets are permitted."""
     outlets = case.rows("outlets").filter(pl.col("status") == "in_use")
     if outlets.is_empty():
-        answers.lack("permit", "empty_ledger", ledger=_title("outlets"), year=case.year)
+        answers.lack("permit", "empty_ledger", ledger=title("outlets"), year=case.year)
         return
     held = [
         outlets.group_by("uscc").agg(
@@ -222,6 +121,34 @@ def permit(case: Case, answers: Answers) -> None:
                      species=species, value=row["emission_t"], expected=row["permitted_t"], unit="t")  # fmt: skip
 
 
+def statistics(case: Case, answers: Answers) -> None:
+    """Tonnes of an enterprise against what it reports to the environmental statistics.
+
+    Their particles hold what is coarser than PM10: only more PM10 than particles stands out.
+    """
+    forms = case.rows("env-statistics").filter(pl.col("year") == case.year)
+    if forms.is_empty():
+        answers.lack("statistics", "empty_ledger", ledger=title("env-statistics"), year=case.year)
+        return
+    stated = pl.concat(
+        forms.select("uscc", "enterprise", "county", key="_key", stated=item, species=pl.lit(species))
+        for item, species in _PERMIT.items()
+    ).filter(pl.col("stated") > 0)
+    ours = case.of_year.drop_nulls("uscc").group_by("uscc", "species").agg(pl.col("emission_t").sum())
+    both = stated.join(ours, on=["uscc", "species"], how="left", maintain_order="left")
+    answers.compared["statistics"] = both.height
+    off = (pl.col("emission_t") / pl.col("stated") - 1) * 100
+    tolerance = case.book.number("check.statistics_tolerance")
+    more, coarse = off > tolerance, pl.col("species") == "pm10"
+    out = more | ((off < -tolerance) & ~coarse) | (off.is_null() & ~coarse)
+    for row in both.with_columns(off=off).filter(out).iter_rows(named=True):
+        terms = {"of": word("species", row["species"]), "value": known(row["emission_t"]),
+                 "expected": row["stated"], "apart": apart(row["off"])}  # fmt: skip
+        answers.find("statistics", terms, ledger="env-statistics", row_key=row["key"], uscc=row["uscc"],
+                     name=row["enterprise"], place=row["county"], species=row["species"], value=row["emission_t"],
+                     expected=row["stated"], unit="t")  # fmt: skip
+
+
 def outlier(case: Case, answers: Answers) -> None:
     """Rows of plants whose tonnes for each unit of activity are unlike those of their industry."""
     plants = categories().with_boxes(case.of_year).filter(pl.col("class").is_in(["power_heat", "industry"]))
@@ -237,7 +164,7 @@ def outlier(case: Case, answers: Answers) -> None:
                  "unit": row["unit"], "peers": row["peers"], "ratio": plain(rate / middle),
                  "z": f"{row['z']:+.1f}"}  # fmt: skip
         answers.find("outlier", terms, value=rate, expected=middle, unit=f"kg/{row['unit']}",
-                     species=row["species"], sector=row["sector"], **_about(case, row))  # fmt: skip
+                     species=row["species"], sector=row["sector"], **about(case, row))  # fmt: skip
 
 
 def left_out(case: Case, answers: Answers) -> None:
@@ -245,7 +172,7 @@ def left_out(case: Case, answers: Answers) -> None:
     register = case.rows("air-enterprises")
     if register.is_empty():
         for kind in ("silent", "stranger"):
-            answers.lack(kind, "empty_ledger", ledger=_title("air-enterprises"), year=case.year)
+            answers.lack(kind, "empty_ledger", ledger=title("air-enterprises"), year=case.year)
         return
     last = date(case.year, 12, 31)
     ours = case.of_year.drop_nulls("uscc").with_columns(source_id=pl.col("uscc"))
@@ -267,7 +194,7 @@ def left_out(case: Case, answers: Answers) -> None:
         species = {"zh": "、".join(s["zh"] for s in named), "en": ", ".join(s["en"] for s in named)}
         why = word("why", "closed" if row["source_id"] in closed else "absent")
         answers.find("stranger", {"species": species, "why": why}, value=row["emission_t"], unit="t",
-                     sector=of["sector"], **_about(case, of))  # fmt: skip
+                     sector=of["sector"], **about(case, of))  # fmt: skip
     lost = case.activities.filter(
         pl.col("uscc").is_null() & pl.col("ledger").is_in(list(gathering.NUMBERS))
     ).height
@@ -317,4 +244,6 @@ def coverage(case: Case) -> pl.DataFrame:
 
 
 #: Asked in turn of every case; the top-down comparison comes before them.
-EACH: tuple[Question, ...] = (fuel_balance, coal_quality, cems, limit, permit, outlier, left_out, emergency)
+EACH: tuple[Question, ...] = (
+    coal.fuel_balance, coal.coal_quality, cems, limit, permit, statistics, outlier, left_out, emergency,
+)  # fmt: skip
