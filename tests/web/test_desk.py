@@ -171,12 +171,19 @@ def test_a_day_of_the_desk(pages: TestClient, clock: Clock, space: Workspace) ->
     assert post(pages, f"/desk/{BULLETIN}/moves", "chief", move="approve").status_code == 303
     clock.now = at(20, 12)
     assert "12 minutes overdue" in get(pages, "/desk?lang=en")
+    assert shown.late(space, clock.now) == [BULLETIN], "and stands on the page of today"
     assert post(pages, f"/desk/{BULLETIN}/moves", move="issue").status_code == 303
+    assert shown.late(space, clock.now) == []
     assert "issued 12 minutes late" in get(pages, f"/desk/{BULLETIN}?lang=en")
     text = pages.get(f"/desk/{BULLETIN}/1.txt?lang=zh", headers={"x-who": "clerk"})
     assert "AQI 105–135" in text.text
     assert 'filename="F630000-20260310-1-zh.txt"' in text.headers["content-disposition"]
     assert "issued</span>" in get(pages, "/forecast?lang=en"), "what is issued stands beside the machine's"
+
+
+def test_everybody_begins_at_his_own_desk(pages: TestClient) -> None:
+    assert "Xining: the forecast" in get(pages, "/desk?lang=en", "xining")
+    assert "Qinghai: the forecast" in get(pages, "/desk?lang=en", "clerk")
 
 
 def test_the_table_is_a_file_with_the_machine_beside(pages: TestClient, space: Workspace) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import Connection, insert, select
@@ -140,16 +140,21 @@ def edit(
     return True
 
 
-def listed(registry: Registry, place: str | None = None) -> list[Row]:
-    """Every version, newest day first: `id, place, day, version, replaces, state, move, content, who, moved_at`,
-    `issued_at` (None: never)."""
+def listed(registry: Registry, *, since: date | None = None, bulletin: str = "") -> list[Row]:
+    """Versions (of bulletins of a day and later ones, or of one bulletin), newest day first.
+
+    Rows: `id, place, day, version, replaces, state, move, content, who, moved_at`, `issued_at` (None: never).
+    """
     heads, moves = schema.desk_bulletins, schema.desk_moves
-    query = select(heads)
-    if place is not None:
-        query = query.where(heads.c.place == place)
+    query = select(heads).where(heads.c.day >= (since.isoformat() if since is not None else ""))
+    if bulletin:
+        query = query.where(heads.c.id == bulletin)
     with registry.read() as con:
         known = {r["id"]: dict(r) for r in con.execute(query).mappings()}
-        every = [dict(r) for r in con.execute(select(moves).order_by(moves.c.id)).mappings()]
+        wanted = select(moves).order_by(moves.c.id)
+        if since is not None or bulletin:
+            wanted = wanted.where(moves.c.bulletin.in_(list(known)))
+        every = [dict(r) for r in con.execute(wanted).mappings()]
     found: dict[tuple[str, int], Row] = {}
     for row in every:
         if row["bulletin"] not in known:

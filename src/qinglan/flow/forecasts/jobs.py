@@ -49,7 +49,7 @@ def _watch(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) ->
     day = today(now)
     if now <= desk.due_at(workspace, day):
         return {"late": []}
-    versions = [r for r in store.listed(workspace.registry) if r["day"] == day.isoformat()]
+    versions = [r for r in store.listed(workspace.registry, since=day) if r["day"] == day.isoformat()]
     known = {desk.identity(workspace.settings.place, day), *(r["id"] for r in versions)}
     out = {r["id"] for r in versions if r["issued_at"] is not None}
     told = {e["subject"] for e in events(workspace.registry, what=LATE)}

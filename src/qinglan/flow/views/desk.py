@@ -14,7 +14,6 @@ from qinglan.core.errors import NotFound, QinglanError
 from qinglan.flow import forecasts
 from qinglan.flow.forecasts import desk as flow
 from qinglan.flow.forecasts.desk.cells import jurisdiction, proposal
-from qinglan.flow.memory import Memory
 from qinglan.flow.views import upwind
 from qinglan.flow.views.forecast import named
 from qinglan.flow.views.result import Result, Row, current
@@ -22,11 +21,10 @@ from qinglan.flow.workspace import Workspace
 from qinglan.plan.places import load_places
 from qinglan.store import desk as store
 
-#: Bulletins that the desk lists.
+#: Days whose bulletins the desk lists.
 LAST = 14
 #: Days that issued bulletins are looked back for.
 _HOLDS = 10
-_pairs = Memory[pl.DataFrame](4)
 
 
 def offices(workspace: Workspace) -> list[Row]:
@@ -34,6 +32,13 @@ def offices(workspace: Workspace) -> list[Row]:
     own, tree = workspace.settings.place, load_places()
     codes = [own] + ([p.place for p in tree.prefectures(own)] if own.endswith("0000") else [])
     return [named(code) for code in codes]
+
+
+def own(workspace: Workspace, me: Principal) -> str:
+    """The office whose desk somebody sits at: where he may draft, else that of the workspace."""
+    held = me.places("forecast.draft")
+    codes = [r["place"] for r in offices(workspace)]
+    return next((code for code in held if code in codes), workspace.settings.place)
 
 
 def listed(workspace: Workspace) -> list[Row]:
@@ -51,11 +56,11 @@ def board(workspace: Workspace, place: str, day: date, now: datetime, me: Princi
     """
     jurisdiction(place)
     name = flow.identity(place, day)
-    versions = store.listed(workspace.registry)
-    there = [r for r in versions if r["id"] == name]
+    versions = store.listed(workspace.registry, since=today(now) - timedelta(days=LAST))
+    there = store.listed(workspace.registry, bulletin=name)
     found: Row = {
         "place": named(place), "day": day, "offices": offices(workspace), "row": None, "why": "",
-        "last": [r for r in versions if r["place"] == place][:LAST], "rows": [], "days": [], "machine": None,
+        "last": [r for r in versions if r["place"] == place], "rows": [], "days": [], "machine": None,
         "chosen": None, "opens": False,
     }  # fmt: skip
     if there:
@@ -98,7 +103,7 @@ def life(workspace: Workspace, bulletin: str, now: datetime, me: Principal) -> R
         "editable": row["state"] in flow.OPEN and me.may("forecast.draft", row["place"]),
         "stamp": flow.stamp(moves, edits),
         "spoke": [m for m in moves if m["id"] > called and m["move"] in flow.SPOKEN] if called else [],
-        "versions": [r for r in store.listed(workspace.registry) if r["id"] == bulletin],
+        "versions": store.listed(workspace.registry, bulletin=bulletin),
     }
 
 
@@ -168,21 +173,20 @@ def _machine(workspace: Workspace, first: date, end: date) -> dict[tuple[str, da
     return found
 
 
-def pairs(workspace: Workspace) -> pl.DataFrame:
-    """:func:`desk.issued_pairs`, kept while no bulletin moves."""
-    key = (workspace.home, len(store.listed(workspace.registry)), _issues(workspace))
-    return _pairs.get(key, lambda: flow.issued_pairs(workspace))
-
-
-def _issues(workspace: Workspace) -> tuple[Any, ...]:
-    return tuple(str(r["issued_at"]) for r in store.listed(workspace.registry))
-
-
 def _office(workspace: Workspace, first: date, end: date) -> dict[tuple[str, date], float]:
-    rows = pairs(workspace).filter(
+    rows = flow.issued_pairs(workspace, since=first).filter(
         (pl.col("who") == flow.OFFICE) & (pl.col("lead_day") == 1) & pl.col("day").is_between(first, end)
     )
     return {(r["place"], r["day"]): r["q50"] for r in rows.iter_rows(named=True)}
+
+
+def late(workspace: Any, now: datetime) -> list[str]:
+    """Bulletins of today that are open past their hour; none for a bare folder."""
+    if not isinstance(workspace, Workspace) or now <= flow.due_at(workspace, today(now)):
+        return []
+    rows = [r for r in store.listed(workspace.registry, since=today(now)) if r["day"] == today(now).isoformat()]
+    out = {r["id"] for r in rows if r["issued_at"] is not None}
+    return sorted({r["id"] for r in rows if r["state"] != store.DROPPED} - out)
 
 
 def outlook(workspace: Any, now: datetime) -> Row:
@@ -204,10 +208,8 @@ def issued(workspace: Workspace, now: datetime) -> dict[tuple[str, date], Row]:
     """
     start = today(now)
     found: dict[tuple[str, date], Row] = {}
-    heads = [
-        r for r in store.listed(workspace.registry)
-        if r["state"] == store.ISSUED and date.fromisoformat(r["day"]) >= start - timedelta(days=_HOLDS)
-    ]  # fmt: skip
+    listed = store.listed(workspace.registry, since=start - timedelta(days=_HOLDS))
+    heads = [r for r in listed if r["state"] == store.ISSUED]
     for head in sorted(heads, key=lambda r: r["issued_at"]):
         if head["issued_at"] > now:
             continue

@@ -48,7 +48,7 @@ def desk(
     """The bulletin of a place and day: the machine's table, what the office says, and what helps to judge it."""
     workspace = real(site)
     now = site.clock()
-    found = shown.board(workspace, place or workspace.settings.place, day or today(now), now, me, cell)
+    found = shown.board(workspace, place or shown.own(workspace, me), day or today(now), now, me, cell)
     return _page(site, request, "desk.html", **found, done=done)
 
 

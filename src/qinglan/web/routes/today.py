@@ -13,6 +13,7 @@ from starlette.responses import Response
 from qinglan.core.errors import UsageError
 from qinglan.core.names import HOURLY_ITEMS
 from qinglan.flow import views
+from qinglan.flow.views import desk
 from qinglan.flow.views import today as view
 from qinglan.web import charts
 from qinglan.web.access import needs
@@ -75,6 +76,7 @@ def today(request: Request, site: Annotated[Site, Depends(site)], hour: str | No
         headline=view.headline(rows["prefectures"]),
         places=views.places(result),
         wrong=view.wrong_now(site.workspace, result, site.clock()),
+        late_forecasts=desk.late(site.workspace, site.clock()),
         clock=site.clock(),
     )
 

@@ -60,7 +60,7 @@ def begin(workspace: Workspace, place: str, *, me: Principal, at: datetime) -> s
 
 def one(workspace: Workspace, bulletin: str, version: int | None = None) -> Row:
     """A version as :func:`store.desk.listed` gives it: the newest that was not dropped, or the one named."""
-    rows = [r for r in store.listed(workspace.registry) if r["id"] == bulletin]
+    rows = store.listed(workspace.registry, bulletin=bulletin) if bulletin else []
     if not rows:
         raise NotFound(f"no forecast bulletin {bulletin!r}.", remedy="See `qinglan forecast desk list`.")
     if version is None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import polars as pl
@@ -27,6 +27,8 @@ Row = dict[str, Any]
 OFFICE, MACHINE = "office", "machine"
 BY = ("lead_day", "place", "season")
 _CELL = ("low", "high", "level", "level_low", "level_high", "primary")
+#: How far ahead a bulletin may speak.
+_REACH = timedelta(days=15)
 _KEYS = ("issuer", "place", "day", "lead_day")
 _SHAPE = {
     "issuer": pl.String, "bulletin": pl.String, "version": pl.Int64, "place": pl.String, "day": pl.Date,
@@ -50,18 +52,19 @@ class Apart:
     days: tuple[date, date]
 
 
-def issued_pairs(workspace: Workspace) -> pl.DataFrame:
+def issued_pairs(workspace: Workspace, since: date | None = None) -> pl.DataFrame:
     """What office and machine said of each place and valid day, one row each, as :data:`_SHAPE` has it.
 
-    q50 : the machine's median AQI; of the office the middle of its range where it was edited, else the median too.
+    since : only bulletins that may speak of this day and later ones. q50 : the machine's median AQI; of the office
+    the middle of its range where it was edited, else the median too.
     """
     rows: dict[tuple[Any, ...], Row] = {}
-    versions = [r for r in store.listed(workspace.registry) if r["issued_at"] is not None]
+    listed = store.listed(workspace.registry, since=None if since is None else since - _REACH)
+    versions = [r for r in listed if r["issued_at"] is not None]
     for head in sorted(versions, key=lambda r: r["issued_at"]):
         on = today(head["issued_at"])
-        moves, _ = store.history(workspace.registry, head["id"])
-        content = next(m["content"] for m in moves if (m["version"], m["move"]) == (head["version"], "issue"))
-        for cell in kept(workspace, content)["said"]:
+        # The last move of what was issued keeps what was issued: nothing follows but its being corrected.
+        for cell in kept(workspace, head["content"])["said"]:
             day = date.fromisoformat(cell["day"])
             lead = (day - on).days
             if lead >= 1:
