@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from qinglan.access import Forbidden
+from qinglan.access import Forbidden, Grant, Principal
 from qinglan.core.errors import ContentError, NotFound, QinglanError, UnknownName, UsageError
 from qinglan.flow.forecasts import desk
 from qinglan.flow.forecasts.desk import Edit
@@ -197,6 +197,11 @@ def test_a_consultation_ends(workspace: Workspace, bulletin: str) -> None:
         go(workspace, bulletin, (XINING, "agree"), when=at(18, 1))
     go(workspace, bulletin, (CLERK, "consult", {"until": at(19)}), when=at(18, 2))
     assert go(workspace, bulletin, (XINING, "agree"), when=at(18, 30))["state"] == "consultation"
+    weather = Principal("云", "云", (Grant("department", department="省气象局"),), via="session")
+    go(workspace, bulletin, (weather, "comment", {"reason": "夜间转北风"}), when=at(18, 40))
+    assert store.history(workspace.registry, bulletin)[0][-1]["office"] == "省气象局", (
+        "consulted jointly, in practice"
+    )
 
 
 def test_what_is_late_is_said(workspace: Workspace, bulletin: str) -> None:
@@ -269,6 +274,8 @@ def test_what_was_dropped_begins_anew_without_its_edits(workspace: Workspace, bu
 
 def test_a_newer_machine_forecast_is_taken_and_edits_stay(workspace: Workspace, bulletin: str) -> None:
     put(workspace, bulletin)
+    with pytest.raises(UsageError, match="newest machine forecast already"):
+        go(workspace, bulletin, (CLERK, "renew"))
     forecast(workspace.home, at(17), {("630200", 1): (90, 100, 120, "pm10")})
     go(workspace, bulletin, (CLERK, "renew"), when=at(17, 5))
     cells = said(workspace, bulletin)

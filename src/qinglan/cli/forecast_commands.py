@@ -228,6 +228,7 @@ def verify(
             {
                 "forecasts": found.forecasts, "hindcasts": found.hindcasts, "days": found.days,
                 "values": found.values.to_dicts(), "skill": found.skill.to_dicts(), "aqi": found.aqi.to_dicts(),
+                "brier": found.brier.to_dicts(), "reliability": found.reliability.to_dicts(),
             }
         )  # fmt: skip
         return
@@ -239,6 +240,7 @@ def verify(
         )
     )
     for title, frame in ((shell.say("浓度", "Concentrations"), found.values), ("AQI", found.aqi),
+                         (shell.say("超标概率", "Chances of exceeding"), found.brier),
                          (shell.say("技巧（CRPS）", "Skill (CRPS)"), found.skill)):  # fmt: skip
         sides = ["right" if kind.is_numeric() else "left" for kind in frame.dtypes]
         shell.table(title, list(zip(frame.columns, sides, strict=True)), _short(frame))

@@ -11,7 +11,7 @@ from qinglan.access import DEMO
 from qinglan.core import clock
 from qinglan.core.errors import QinglanError
 from qinglan.flow import ledgers, views
-from qinglan.flow.views import inventory, sources
+from qinglan.flow.views import forecast, inventory, sources
 from qinglan.flow.workspace import Workspace
 from qinglan.web.site import Site, environment
 from qinglan.web.text import LANGUAGES, Text
@@ -27,7 +27,8 @@ def warm_up(site: Site) -> threading.Thread:
 
 
 def _warm(site: Site) -> None:
-    """Read the run's tables, map its hours, compile the templates, read the words, watch and fuse the ledgers.
+    """Read the run's tables, map its hours, compile the templates, read the words, watch and fuse the ledgers,
+    join the forecast to the targets.
 
     What fails, a page will say.
     """
@@ -42,6 +43,8 @@ def _warm(site: Site) -> None:
     for language in LANGUAGES:
         Text(language)("brand")
     if isinstance(site.workspace, Workspace):
+        with suppress(QinglanError):
+            forecast.chances(site.workspace)
         with suppress(QinglanError):
             _warm_sources(site.workspace, clock.today(site.clock()))
 

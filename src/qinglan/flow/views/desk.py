@@ -51,7 +51,7 @@ def board(workspace: Workspace, place: str, day: date, now: datetime, me: Princi
 
     `row` and what :func:`life` adds (None while no bulletin is open), `days, rows` (the table by place), `machine`
     (which forecast), `offices`, `last` bulletins, `chosen` (the cell that is edited), and beside the table by
-    place `seen` (errors and air), `wind` and `near` (neighbours). `why` says in words why there is no table.
+    place `seen` (errors and air), `wind` and `near` (neighbours). `empty` : the machine says nothing of the days.
     UnknownName for a place that has no bulletin.
     """
     jurisdiction(place)
@@ -59,7 +59,7 @@ def board(workspace: Workspace, place: str, day: date, now: datetime, me: Princi
     versions = store.listed(workspace.registry, since=today(now) - timedelta(days=LAST))
     there = store.listed(workspace.registry, bulletin=name)
     found: Row = {
-        "place": named(place), "day": day, "offices": offices(workspace), "row": None, "why": "",
+        "place": named(place), "day": day, "offices": offices(workspace), "row": None, "empty": False,
         "last": [r for r in versions if r["place"] == place], "rows": [], "days": [], "machine": None,
         "chosen": None, "opens": False,
     }  # fmt: skip
@@ -69,8 +69,8 @@ def board(workspace: Workspace, place: str, day: date, now: datetime, me: Princi
     else:
         try:
             machine = flow.from_bytes(proposal(workspace, place, now))
-        except NotFound as cause:
-            return {**found, "why": f"{cause}"}
+        except NotFound:
+            return found | {"empty": True}
         table = flow.table(workspace, machine, {})
         found |= {"machine": machine, "opens": day == today(now) and me.may("forecast.draft", place)}
     days = [date.fromisoformat(d) for d in machine["days"]]

@@ -195,7 +195,13 @@ def _with(
     """What belongs to a move besides its state."""
     day = date.fromisoformat(row["day"])
     if made.name == "renew":
-        return replace(made, content=Files(workspace.home).put(proposal(workspace, row["place"], made.at)))
+        newest = Files(workspace.home).put(proposal(workspace, row["place"], made.at))
+        if newest == made.content:
+            raise UsageError(
+                f"{row['id']} stands on the newest machine forecast already.",
+                remedy="Make one first: qinglan forecast run.",
+            )
+        return replace(made, content=newest)
     if made.name == "consult":
         ends = until or consult_until(workspace, day)
         if ends <= made.at:
