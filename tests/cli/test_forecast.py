@@ -21,6 +21,10 @@ CALLS: dict[str, tuple[tuple[str, ...], str, str, str]] = {
     "show": (("show", "--place", "西宁"), "首要污染物", "primary", "lead_day"),
     "show an item": (("show", "--item", "pm2_5"), "均值", "mean", "lead_day"),
     "verify": (("verify",), "技巧", "Skill", "range_hit"),
+    "run of hours": (("run", "--hours", "--at", "2025-03-11"), "逐时预报", "Hourly forecast", "last_hour"),
+    "a station": (("show", "--station", "1480A"), "时刻", "time", "lead_hour"),
+    "verify hours": (("verify", "--hours"), "逐时预报检验", "Hourly forecasts", "skill_persistence"),
+    "train hours": (("train", "--hours", "--at", "2025-03-11"), "小时", "lead/h", "check_from"),
 }
 
 
@@ -54,6 +58,7 @@ def test_wrong_words_are_answered_with_what_to_write(qinglan: Any, simulated_hom
         (("run", "--at", "11.3."), "Write YYYY-MM-DD"),
         (("run", "--at", "2025-03-11", "--until", "2025-03-01"), "is before"),
         (("show", "--item", "pm1"), "unknown item 'pm1'"),
+        (("show", "--station", "nowhere"), "nowhere"),
         (("verify", "--place", "Nowhere"), "Nowhere"),
         (("verify", "--by", "moon"), "moon"),
     ):

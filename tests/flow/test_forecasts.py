@@ -119,14 +119,17 @@ def test_a_forecast_is_never_made_twice_nor_overwritten(home: Bare) -> None:
 
 def test_a_training_has_its_card_and_its_models_come_back_as_they_were(home: Bare) -> None:
     (card,) = forecasts.trainings(home)
-    assert (card.last, card.models) == (date(2025, 3, 25), ("persistence", "climatology", "linear", "boosted"))
+    assert (card.last, card.models) == (
+        date(2025, 3, 25),
+        ("persistence", "climatology", "season", "linear", "boosted"),
+    )
     assert {row["model"] for row in card.scores} == {*card.models, "blend", "blend, calibrated"}
     assert card.check_from == "2024-12-04", "the last quarter of the days is kept from fitting"
     folder = home.home / training.FOLDER / card.id
     models, checks = training.models_of(folder)
     data = training.known(home, MADE)
     history = data.history("pm2_5", card.series["pm2_5"], card.first)
-    again = training._fitted("boosted", history, card.leads).predict(history, card.leads)
+    again = training.fitted("boosted", history, card.leads).predict(history, card.leads)
     np.testing.assert_allclose(models["pm2_5"]["boosted"].predict(history, card.leads).values, again.values)
     assert set(checks) == set(DAILY_ITEMS)
 

@@ -24,7 +24,7 @@ from starlette.testclient import TestClient
 from qinglan.access import Grant, Principal
 from qinglan.flow import accounts, complaints, forecasts, inventory, ledgers, publications, warnings
 from qinglan.flow.demo import confirm_known_dust
-from qinglan.flow.forecasts import desk
+from qinglan.flow.forecasts import desk, hourly
 from qinglan.flow.run import run
 from qinglan.flow.simulate import simulate_into
 from qinglan.flow.views.data import Wanted, rejects
@@ -87,6 +87,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> FastAPI:
     _import(workspace, "performance-grades", [grade | {"uscc": WORKS, "county": "630105"}])
     run(workspace, now=NOW, review=confirm_known_dust)
     forecasts.run(workspace, datetime(2025, 3, 20, 8, tzinfo=UTC), now=NOW)
+    hourly.run(workspace, datetime(2025, 3, 20, 8, tzinfo=UTC), now=NOW)
     _keep_desk(workspace)
     _keep_office(workspace)
     return create_app(workspace.home, clock=lambda: NOW, identify=lambda request: OFFICER)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
+import runpy
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,8 +21,10 @@ from qinglan.access import DEMO, PUBLIC
 from qinglan.core.clock import CST
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import forecasts
+from qinglan.flow.forecasts import hourly
 from qinglan.web import create_app
 
+drawn = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent.with_name("flow") / "drawn_hours.py")))
 FIRST, DAYS = date(2025, 11, 1), 130
 MADE = datetime(2026, 3, 1, 16, tzinfo=CST)
 NOW = datetime(2026, 3, 11, 2, tzinfo=UTC)
@@ -152,3 +156,30 @@ def test_without_a_forecast_the_pages_say_how_to_make_one(space: Bare, tmp_path:
 
 def test_the_public_does_not_see_it(pages: TestClient) -> None:
     assert pages.get("/forecast", headers={"x-who": "public"}).status_code == 401
+
+
+def test_stations_by_the_hour_say_what_the_flow_says(space: Bare, tmp_path: Path) -> None:
+    """Empty before the first one; then the table, the fan and the files hold the flow's numbers."""
+    app = create_app(space, clock=lambda: NOW, identify=lambda r: DEMO)
+    before = TestClient(app, base_url="http://127.0.0.1")
+    assert "No hourly forecast yet" in before.get("/forecast/hours?lang=en").text
+    home = drawn.fabricate(tmp_path / "home")
+    found = hourly.run(home, drawn.MADE, now=drawn.MADE + timedelta(days=3))
+    pages = TestClient(create_app(home, clock=lambda: NOW, identify=lambda r: DEMO), base_url="http://127.0.0.1")
+    values, aqi = hourly.read(found, [drawn.STATIONS[0]])
+    row = aqi.filter(lead_hour=6).row(0, named=True)
+    text = pages.get("/forecast/hours?lang=en").text
+    assert f"<b>{row['q25']}–{row['q75']}</b>" in text
+    assert "up to 24 h" in text, "two of the three days have come"
+    assert "Computed afterwards" in text
+    at = f"/forecast/hours/{drawn.STATIONS[0]}"
+    rows = table(pages.get(f"{at}/values.csv?lang=en").text)
+    assert [float(r["50 %"]) for r in rows] == pytest.approx(values.sort("item", "time")["q50"].to_list())
+    option = pages.get(f"{at}/fan.json?item=o3&lang=en").json()
+    median = next(s for s in option["series"] if s["name"] == "median")["data"]
+    told = values.filter(item="o3").sort("time")["q50"].round(2).to_list()
+    assert [v for v in median if v != "-"] == pytest.approx(told)
+    assert len(table(pages.get("/forecast/hours.csv?lang=en").text)) == 72 * len(drawn.STATIONS)
+    assert pages.get("/forecast/hours.xlsx").status_code == 200
+    assert pages.get("/forecast/hours/nowhere").status_code == 404
+    assert pages.get(f"{at}?item=pm1").status_code == 404

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
@@ -11,8 +12,8 @@ import typer
 
 from qinglan.cli import desk_commands
 from qinglan.cli.output import Shell, day_of
-from qinglan.core.clock import wall
-from qinglan.core.errors import UsageError
+from qinglan.core.clock import CST, wall
+from qinglan.core.errors import UnknownName, UsageError
 
 app = typer.Typer(help="空气质量预报。The forecast.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(desk_commands.app, name="desk")
@@ -22,6 +23,7 @@ At = Annotated[
     typer.Option("--at", help="代表的时刻 YYYY-MM-DD[THH:MM]（北京时间），默认现在 / the instant it stands for"),
 ]
 Places = Annotated[list[str] | None, typer.Option("--place", help="地区，可重复 / a place, may be repeated")]
+Hours = Annotated[bool, typer.Option("--hours", help="站点逐时，72小时 / stations by the hour, to 72 h")]
 By = Annotated[str, typer.Option("--by", help="经办人 / who acts")]
 
 
@@ -47,12 +49,14 @@ def _codes(workspace: Any, names: list[str] | None) -> list[str] | None:
 
 
 @app.command()
-def train(context: typer.Context, at: At = "") -> None:
+def train(context: typer.Context, at: At = "", hours: Hours = False) -> None:
     """训练模型并写模型卡：截止前的日值，留出最近一段检验。Fit the models, with a card of their scores."""
     from qinglan.flow import forecasts
+    from qinglan.flow.forecasts import hourly
 
     shell, workspace = _opened(context)
-    card = forecasts.train(workspace, _instant(at), progress=shell.progress)
+    trained = hourly.train if hours else forecasts.train
+    card = trained(workspace, _instant(at), progress=shell.progress)
     if shell.as_json:
         shell.give(card.as_dict())
         return
@@ -62,13 +66,15 @@ def train(context: typer.Context, at: At = "") -> None:
             f"Training {card.id}: {card.start} to {card.cut_off}, models {', '.join(card.models)}.",
         )
     )
+    lead = shell.say("小时", "h") if hours else shell.say("日", "d")
     heads = shell.say(
-        "项目 模型 时效（日） 均方根误差 平均误差 CRPS 80%覆盖", "item model lead/d RMSE MAE CRPS within-80%"
+        f"项目 模型 时效（{lead}） 均方根误差 平均误差 CRPS 80%覆盖",
+        f"item model lead/{lead} RMSE MAE CRPS within-80%",
     )
     rows = [
         (s["item"], s["model"], int(s["lead"]), s["rmse"], s["mae"], s["crps"], s["coverage_80"])
         for s in card.scores
-        if s["lead"] in (2, 4, 8)
+        if s["lead"] in ((1, 6, 24, 72) if hours else (2, 4, 8))
     ]
     shell.table("", [(h, "left") for h in heads.split()], rows)
 
@@ -76,35 +82,47 @@ def train(context: typer.Context, at: At = "") -> None:
 @app.command()
 def run(context: typer.Context, at: At = "", until: Annotated[
     str, typer.Option("--until", help="逐日补报至此日（回报） / and every day until this one")
-] = "", by: By = "") -> None:  # fmt: skip
-    """做一次预报；截止为前一日24时，此后的数据不用。Make a forecast from what was known by then."""
+] = "", hours: Hours = False, by: By = "") -> None:  # fmt: skip
+    """做一次预报；截止为前一日24时（逐时为该整点），其后数据不用。Make a forecast from what was known then."""
     from qinglan.flow import forecasts
+    from qinglan.flow.forecasts import hourly
 
     shell, workspace = _opened(context)
     first, who = _instant(at), by or getpass.getuser()
     count = (day_of(until) - first.date()).days + 1 if until else 1
     if count < 1:
         raise UsageError(f"--until {until} is before --at {first.date()}.", remedy="Give a later day.")
+    make = hourly.run if hours else forecasts.run
     made = [
-        forecasts.run(
-            workspace, first + timedelta(days=n), who=who, now=datetime.now(UTC), progress=shell.progress
-        )
+        make(workspace, first + timedelta(days=n), who=who, now=datetime.now(UTC), progress=shell.progress)
         for n in range(count)
     ]
     if shell.as_json:
         shell.give([dict(f.about) for f in made] if until else dict(made[0].about))
         return
     for found in made:
-        days = found.about["days"]
-        shell.out.print(
-            shell.say(
-                f"预报 {found.id}：{days[0]} 至 {days[-1]}，{len(found.about['places'])} 个地区，"
-                f"数据截至 {found.about['last_day']}。",
-                f"Forecast {found.id}: {days[0]} to {days[-1]}, {len(found.about['places'])} places, "
-                f"data up to {found.about['last_day']}.",
-            )
-        )
+        shell.out.print(shell.say(*(_hours_said if hours else _days_said)(found.id, found.about)))
     _notes(shell, made[-1].notes)
+
+
+def _days_said(name: str, about: Mapping[str, Any]) -> tuple[str, str]:
+    first, last, number = about["days"][0], about["days"][-1], len(about["places"])
+    return (
+        f"预报 {name}：{first} 至 {last}，{number} 个地区，数据截至 {about['last_day']}。",
+        f"Forecast {name}: {first} to {last}, {number} places, data up to {about['last_day']}.",
+    )
+
+
+def _hours_said(name: str, about: Mapping[str, Any]) -> tuple[str, str]:
+    first, last, known = (
+        f"{datetime.fromisoformat(about[key] if at is None else about[key][at]).astimezone(CST):%Y-%m-%d %H:%M}"
+        for key, at in (("hours", 0), ("hours", -1), ("last_hour", None))
+    )
+    number = len(about["stations"])
+    return (
+        f"逐时预报 {name}：{first} 至 {last}，{number} 个站点，数据截至 {known}。",
+        f"Hourly forecast {name}: {first} to {last}, {number} stations, data up to {known}.",
+    )
 
 
 def _notes(shell: Shell, notes: list[Any]) -> None:
@@ -122,11 +140,15 @@ def show(
     as_of: Annotated[
         str, typer.Option("--as-of", help="此日及以前最新的一次 / the newest made until this day")
     ] = "",
+    station: Annotated[str, typer.Option(help="站点编码：看其逐时预报 / a station: its hours")] = "",
 ) -> None:
     """看预报：AQI范围、级别、概率、首要污染物。What the newest forecast says."""
     from qinglan.flow import forecasts
 
     shell, workspace = _opened(context)
+    if station:
+        _station(shell, workspace, station)
+        return
     on: date | None = day_of(as_of) if as_of else None
     found = forecasts.newest(workspace, on)
     said = found.read(_codes(workspace, places))
@@ -155,6 +177,29 @@ def show(
             for r in said.aqi.iter_rows(named=True)
         ]  # fmt: skip
     shell.table(f"{found.id} · {found.about['made_at'][:16]}", [(h, "left") for h in heads], rows)
+    _notes(shell, found.notes)
+
+
+def _station(shell: Shell, workspace: Any, station: str) -> None:
+    """The hours of one station: AQI with its range, and the median of each pollutant."""
+    from qinglan.core.names import HOURLY_ITEMS
+    from qinglan.flow.forecasts import hourly
+
+    found = hourly.newest(workspace)
+    if station not in found.about["stations"]:
+        raise UnknownName("station of the forecast", station, found.about["stations"])
+    said = hourly.read(found, [station])
+    if shell.as_json:
+        shell.give({"about": dict(found.about), "aqi": said.aqi.to_dicts(), "values": said.values.to_dicts()})
+        return
+    medians = {(r["time"], r["item"]): r["q50"] for r in said.values.iter_rows(named=True)}
+    heads = [*shell.say("时刻 AQI 级别", "time AQI level").split(), *HOURLY_ITEMS]
+    rows = [
+        (f"{r['time'].astimezone(CST):%m-%d %H:%M}", f"{r['q25']}–{r['q75']}", r["level"],
+         *[medians.get((r["time"], item)) for item in HOURLY_ITEMS])
+        for r in said.aqi.iter_rows(named=True)
+    ]  # fmt: skip
+    shell.table(f"{found.id} · {station}", [(h, "left") for h in heads], rows)
     _notes(shell, found.notes)
 
 
@@ -210,6 +255,7 @@ def verify(
     office: Annotated[
         bool, typer.Option("--office", help="单位发布与机器分开 / what was issued and the machine, apart")
     ] = False,
+    hours: Hours = False,
 ) -> None:
     """检验：与实况对照，误差、技巧、级别与首要污染物命中。Hold the forecasts to the air that came."""
     from qinglan.flow import forecasts
@@ -218,6 +264,9 @@ def verify(
     groups = [name.strip() for name in by.split(",") if name.strip()]
     if office:
         _apart(shell, workspace, groups, places, since, until)
+        return
+    if hours:
+        _hours_checked(shell, workspace)
         return
     found = forecasts.verify(
         workspace, by=groups, places=_codes(workspace, places),
@@ -244,6 +293,20 @@ def verify(
                          (shell.say("技巧（CRPS）", "Skill (CRPS)"), found.skill)):  # fmt: skip
         sides = ["right" if kind.is_numeric() else "left" for kind in frame.dtypes]
         shell.table(title, list(zip(frame.columns, sides, strict=True)), _short(frame))
+
+
+def _hours_checked(shell: Shell, workspace: Any) -> None:
+    """Scores of the hourly forecasts by item and lead."""
+    from qinglan.flow.forecasts import hourly_checking
+
+    found = hourly_checking.verify(workspace)
+    if shell.as_json:
+        shell.give({"forecasts": found.forecasts, "since": found.since.isoformat(),
+                    "until": found.until.isoformat(), "scores": found.scores.to_dicts()})  # fmt: skip
+        return
+    title = shell.say(f"逐时预报检验，{found.forecasts} 次", f"Hourly forecasts, {found.forecasts} of them")
+    sides = ["right" if kind.is_numeric() else "left" for kind in found.scores.dtypes]
+    shell.table(title, list(zip(found.scores.columns, sides, strict=True)), _short(found.scores))
 
 
 def _apart(

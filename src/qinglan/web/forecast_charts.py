@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from qinglan.web import charts
@@ -15,9 +15,16 @@ _GAP = "-"
 _ASIDE = 96
 
 
-def fan(observed: Sequence[Row], forecast: Sequence[Row], names: Mapping[str, str], unit: str) -> Option:
-    """Observed days, then the median with the ranges of 50 and 90 per cent.
+def fan(
+    observed: Sequence[Row],
+    forecast: Sequence[Row],
+    names: Mapping[str, str],
+    unit: str,
+    label: Callable[[Any], str] = str,
+) -> Option:
+    """Observed days (or hours), then the median with the ranges of 50 and 90 per cent.
 
+    label : what an instant is called on the axis.
     names : words of `observed`, `median`, `half`, `most`. A range is the sum of two areas of which the lower one
     is not seen; its ends are lines without colour, so that the tooltip says them.
     """
@@ -46,7 +53,7 @@ def fan(observed: Sequence[Row], forecast: Sequence[Row], names: Mapping[str, st
         {**base, "name": names["half"], "stack": "half", "data": width("q25", "q75"),
          "areaStyle": {"opacity": 0.28}},
     ]  # fmt: skip
-    option = charts.lines({}, names=[day.isoformat() for day in days], unit=unit)
+    option = charts.lines({}, names=[label(day) for day in days], unit=unit)
     option["series"] = series
     option["legend"] |= {
         "show": True,

@@ -8,7 +8,7 @@ from typing import Any
 
 from qinglan.access import Grant, Principal
 from qinglan.core.clock import today
-from qinglan.flow.forecasts import desk
+from qinglan.flow.forecasts import desk, hourly
 from qinglan.flow.forecasts.making import run
 from qinglan.flow.forecasts.training import train
 from qinglan.flow.operations import action
@@ -25,6 +25,13 @@ LATE = "desk.late"
 def _forecast(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
     """Forecast from what is known now."""
     made = run(workspace, now, who=_WHO, now=now)
+    return {"forecast": made.id, "notes": [note["code"] for note in made.notes]}
+
+
+@action("forecast.hours")
+def _hours(workspace: Workspace, arguments: Mapping[str, Any], now: datetime) -> Mapping[str, Any]:
+    """Forecast the stations' next three days hour by hour."""
+    made = hourly.run(workspace, now, who=_WHO, now=now)
     return {"forecast": made.id, "notes": [note["code"] for note in made.notes]}
 
 

@@ -7,8 +7,10 @@ Arrays lie in ``models.npz``, the rest in ``models.json``.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +21,21 @@ from qinglan.forecast.models import Model
 from qinglan.forecast.models.climatology import Climatology
 from qinglan.forecast.models.linear import Linear
 from qinglan.forecast.models.persistence import Persistence
+from qinglan.forecast.models.season import Season
 from qinglan.forecast.seasonal import Seasonal
+from qinglan.forecast.series import History
 
 #: Rows (series x origin x lead) that trees are grown on at most: more cost time and bring little here.
 ROWS = 20_000
+#: The same of hours, of which there are more.
+HOUR_ROWS = 60_000
+#: Leads of each origin that trees learn from.
+DRAWN = 5
 #: Trees of each ensemble.
 ROUNDS = 60
 _JSON, _ARRAYS = "models.json", "models.npz"
+#: A model that is read needs no history: what it learnt is put into it.
+_NONE = History(np.zeros((1, 1)), datetime(2020, 1, 1, tzinfo=UTC), timedelta(days=1))
 
 
 def has_trees() -> bool:
@@ -33,21 +43,32 @@ def has_trees() -> bool:
     return find_spec("lightgbm") is not None
 
 
-def _boosted(rows: int) -> Model:
+def _every(history: History, rows: int, most: int) -> int:
+    """How far apart origins lie that make at most so many rows and meet every hour of the day, or day of week."""
+    every = max(1, -(-rows // most))
+    while gcd(every, history.cycle) > 1:
+        every += 1
+    return every
+
+
+def _boosted(history: History, leads: Sequence[int]) -> Model:
     from qinglan.forecast.models.boosted import Boosted
 
-    every = max(1, -(-rows // ROWS))
-    every += every % 7 == 0  # origins must meet every day of the week
-    return Boosted(every=every, rounds=ROUNDS)
+    rows = history.values.size * (len(leads) if history.cycle == 7 else DRAWN)
+    every = _every(history, rows, ROWS if history.cycle == 7 else HOUR_ROWS)
+    return Boosted(every=every, rounds=ROUNDS, drawn=DRAWN)
 
 
-#: Models by name, made for so many rows (series x day x lead).
-MAKERS: Mapping[str, Callable[[int], Model]] = {
-    "persistence": lambda rows: Persistence(),
-    "climatology": lambda rows: Climatology(),
-    "linear": lambda rows: Linear(),
+#: Models by name, made for a history and leads.
+MAKERS: Mapping[str, Callable[[History, Sequence[int]], Model]] = {
+    "persistence": lambda history, leads: Persistence(),
+    "climatology": lambda history, leads: Climatology(),
+    "season": lambda history, leads: Season(),
+    "linear": lambda history, leads: Linear(every=5 if history.cycle == 7 else 23),
     "boosted": _boosted,
 }
+#: Those that a short history is enough for.
+PLAIN = ("persistence", "climatology")
 #: What models may be made of besides plain data, by name.
 PARTS: Mapping[str, type] = {"linear": Linear, "seasonal": Seasonal}
 
@@ -80,7 +101,7 @@ def load(folder: Path) -> dict[str, dict[str, Model]]:
 
 
 def _model(name: str, state: Any, arrays: Mapping[str, Any]) -> Model:
-    made = MAKERS[name](1)
+    made = MAKERS[name](_NONE, ())
     vars(made).update(_back(state, arrays))
     return made
 

@@ -100,7 +100,7 @@ def run(
         "days": [day.isoformat() for day in days],
         "notes": [*training.notes, *notes, *told],
     }
-    _write(workspace, folder, about, values, index, who)
+    keep(workspace, folder, about, {VALUES: values, AQI: index}, who)
     return read(folder)
 
 
@@ -127,7 +127,7 @@ def _values(
         history = data.history(item, places, training.first)
         used: dict[str, Model] = {n: m for n, m in models[item].items() if not stale or n == "climatology"}
         made = {name: model.predict(history, leads) for name, model in used.items()}
-        made[ISSUED] = _issued(made, checks.get(item, {}), history.length)
+        made[ISSUED] = issued_of(made, checks.get(item, {}), history.length)
         parts += [_frame(forecast, places, item, name, days) for name, forecast in made.items()]
         if not checks.get(item):
             notes.append({"code": "not_weighed", "item": item})
@@ -135,7 +135,7 @@ def _values(
     return pl.concat(parts).sort("place", "item", "model", "day"), notes
 
 
-def _issued(made: Mapping[str, Quantiles], checks: Mapping[str, Run], length: int) -> Quantiles:
+def issued_of(made: Mapping[str, Quantiles], checks: Mapping[str, Run], length: int) -> Quantiles:
     """The blend of the models, calibrated by the forecasts of the check: they go before, this one is the last."""
     names = list(made)
     first = made[names[0]]
@@ -191,16 +191,16 @@ def _together(
     return found, [{"code": "together", "places": untold}] if untold else []
 
 
-def _write(
-    workspace: result.Workspace, folder: Path, about: Mapping[str, Any], values: pl.DataFrame, index: pl.DataFrame,
+def keep(
+    workspace: result.Workspace, folder: Path, about: Mapping[str, Any], frames: Mapping[str, pl.DataFrame],
     who: str,
 ) -> None:  # fmt: skip
     """The whole folder or nothing; what is there stays."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder.parent))
     try:
-        values.write_parquet(draft / VALUES)
-        index.write_parquet(draft / AQI)
+        for file, frame in frames.items():
+            frame.write_parquet(draft / file)
         (draft / ABOUT).write_text(json.dumps(about, ensure_ascii=False, indent=1), encoding="utf-8")
         if isinstance(workspace, Workspace):
             detail = {"training": about["training"], "cut_off": about["cut_off"], "hindcast": about["hindcast"]}

@@ -61,12 +61,16 @@ class Forecast:
         """Every model's values; column `model`."""
         return _frame(self.folder / VALUES)
 
+    def index(self) -> pl.DataFrame:
+        """What is said of AQI, as it was kept."""
+        return _frame(self.folder / AQI)
+
     def read(self, places: Sequence[str] | None = None) -> Latest:
         """What is said, of all places or of some."""
         values = self.models().filter(model=ISSUED).select(
             "place", "made_at", "day", "lead_day", "item", "mean", *QUANTILES
         )  # fmt: skip
-        index = _frame(self.folder / AQI)
+        index = self.index()
         index = index.select("place", "made_at", pl.exclude("place", "made_at"))
         if places is not None:
             values, index = (f.filter(pl.col("place").is_in(list(places))) for f in (values, index))
@@ -86,13 +90,17 @@ def read(folder: Path) -> Forecast:
         return Forecast(folder, json.loads((folder / ABOUT).read_text(encoding="utf-8")))
     except (OSError, ValueError) as cause:
         raise StoreError(
-            f"forecasts/runs/{folder.name}/{ABOUT} cannot be read: {cause}.", remedy="Move the folder away."
+            f"{folder.parent.parent.name}/{folder.parent.name}/{folder.name}/{ABOUT} cannot be read: {cause}.",
+            remedy="Move the folder away.",
         ) from cause
 
 
-def forecasts(workspace: result.Workspace) -> tuple[Forecast, ...]:
-    """All forecasts, the newest first (by the instant that they stand for, then by when they were computed)."""
-    root = workspace.home / FOLDER
+def forecasts(workspace: result.Workspace, kept: Path = FOLDER) -> tuple[Forecast, ...]:
+    """All forecasts, the newest first (by the instant that they stand for, then by when they were computed).
+
+    kept : their folder within the home; those of days by default.
+    """
+    root = workspace.home / kept
     folders = [p for p in root.iterdir() if not p.name.startswith(".")] if root.is_dir() else []
     found = [read(p) for p in folders]
     return tuple(sorted(found, key=lambda f: (f.made_at, f.about["computed_at"]), reverse=True))

@@ -102,7 +102,7 @@ def train(workspace: result.Workspace, made_at: datetime, *, progress: Progress 
             remedy="Load more days of observations.",
         )
     length = (data.last - data.first).days + 1
-    names, notes = _models(length, book)
+    names, notes = allowed(length, book)
     check = min(int(book.number("check.days")), length // 4)
     progress(f"training on {data.first}..{data.last}")
     models: dict[str, dict[str, Model]] = {}
@@ -111,45 +111,49 @@ def train(workspace: result.Workspace, made_at: datetime, *, progress: Progress 
         if places:
             progress(item)
             history = data.history(item, places, data.first)
-            checks[item] = _checked(history, names, leads, check)
-            models[item] = {n: _fitted(n, history, leads) for n in names}
+            checks[item] = checked(history, names, leads, check, _STEP)
+            models[item] = {n: fitted(n, history, leads) for n in names}
     card = Training(
         name, made_at.isoformat(), data.first.isoformat(), data.last.isoformat(),
         (data.last - timedelta(days=check - 1)).isoformat() if any(checks.values()) else None,
-        leads, series, names, _scores(checks), notes, {"history": data.hash, "run": data.run},
+        leads, series, names, scores_of(checks), notes, {"history": data.hash, "run": data.run},
     )  # fmt: skip
-    _write(folder, card, models, checks)
+    keep(folder, card, models, checks)
     return card
 
 
-def _models(length: int, book: RuleBook) -> tuple[tuple[str, ...], tuple[Mapping[str, Any], ...]]:
+def allowed(length: int, book: RuleBook) -> tuple[tuple[str, ...], tuple[Mapping[str, Any], ...]]:
     """Models that so many days allow, and what to say of the others."""
     least = int(book.number("history.learn_days_min"))
     if length < least:
-        return ("persistence", "climatology"), ({"code": "short_history", "days": length, "least": least},)
+        return keeping.PLAIN, ({"code": "short_history", "days": length, "least": least},)
     if not keeping.has_trees():
-        return ("persistence", "climatology", "linear"), ({"code": "no_trees"},)
+        return tuple(name for name in keeping.MAKERS if name != "boosted"), ({"code": "no_trees"},)
     return tuple(keeping.MAKERS), ()
 
 
-def _fitted(name: str, history: History, leads: tuple[int, ...]) -> Model:
-    model = keeping.MAKERS[name](history.values.size * len(leads))
+def fitted(name: str, history: History, leads: tuple[int, ...]) -> Model:
+    """A model by its name, learnt from a history."""
+    model = keeping.MAKERS[name](history, leads)
     model.fit(history, leads)
     return model
 
 
-def _checked(history: History, names: tuple[str, ...], leads: tuple[int, ...], check: int) -> dict[str, Run]:
-    """Forecasts of the last days by models that have not seen them; none when there are too few."""
+def checked(
+    history: History, names: tuple[str, ...], leads: tuple[int, ...], check: int, step: int
+) -> dict[str, Run]:
+    """Forecasts of the last steps, ``step`` apart, by models that have not seen them; none when they are few."""
     before = history.length - check
     if check < max(leads) or not np.isfinite(history.values[:, :before]).any(axis=1).all():
         return {}
     unknown = np.full((history.values.shape[0], max(leads)), np.nan)
     padded = replace(history, values=np.concatenate([history.values, unknown], axis=1))
-    origins = range(before, history.length + 1, _STEP)
-    return {name: roll(_fitted(name, history.until(before), leads), padded, origins, leads) for name in names}
+    origins = range(before, history.length + 1, step)
+    return {name: roll(fitted(name, history.until(before), leads), padded, origins, leads) for name in names}
 
 
-def _scores(checks: Mapping[str, Mapping[str, Run]]) -> tuple[Mapping[str, Any], ...]:
+def scores_of(checks: Mapping[str, Mapping[str, Run]]) -> tuple[Mapping[str, Any], ...]:
+    """Scores of each model, their blend and the calibrated blend, by item and lead."""
     rows: list[Mapping[str, Any]] = []
     for item, named in checks.items():
         if not named:
@@ -160,7 +164,7 @@ def _scores(checks: Mapping[str, Mapping[str, Run]]) -> tuple[Mapping[str, Any],
     return tuple(rows)
 
 
-def _write(
+def keep(
     folder: Path,
     card: Training,
     models: Mapping[str, Mapping[str, Model]],
