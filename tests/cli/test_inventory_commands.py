@@ -117,7 +117,9 @@ def test_an_inventory_is_held_against_a_file_and_refused_what_there_is_not(say: 
     found = say("inventory", "check", "--top-down", table, "--kind", "top_down").json
     assert [f["species"] for f in found["findings"]] == ["nox"]
     assert found["top_down"]["rows"][0]["ratio"] == pytest.approx(0.4)
-    assert len(found["checks"]) == 11
+    lacking = {c["kind"]: [why["en"] for why in c["lacking"]] for c in found["checks"]}
+    assert len(lacking) == 11
+    assert lacking["cems"] == ["no emission was taken from CEMS"]
     wide = say("inventory", "check", "--top-down", table, "--band", "factor_three", "--version", f"{year}-01").json
     assert wide["version"] == f"{year}-01"
     assert not [f for f in wide["findings"] if f["kind"] == "top_down"]

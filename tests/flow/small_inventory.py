@@ -3,7 +3,8 @@
 Eight enterprises E1 to E8 in Chengbei, Xining, all of 2025. E1 to E6 and E8 each have a coal boiler of 10,000 t:
 sulphur 0.5 %, only E6 2.5 %. E7 operates and has nothing; E8 was closed in 2020. Of coal users, E1 says 10,000 t
 and 0.5 %, E2 20,000 t and 0.9 %. E1's outlet may emit 1 t of NOx a year and 100 mg/m3 of SO2; its means are 120,
-130 and 90. E1 to E5 are on the emergency list. To the statistics E1 told its coal and SO2 (85 t, as the guide's
+130 and 90. The boiler of E4 has one outlet, monitored all year: 850 t of SO2, ten times the balance, and 12 kg of
+NOx. E1 to E5 are on the emergency list. To the statistics E1 told its coal and SO2 (85 t, as the guide's
 balance gives: 10,000 t, 0.5 %, 85 % of the sulphur) and 1 t of NOx; E3 three times its coal, ten times its SO2.
 """
 
@@ -78,6 +79,13 @@ def office(home: Path) -> Workspace:
     take(made, "stack-data", *(
         good("stack-data", uscc=CODES[1], enterprise="企业1", month=f"2025-{month:02}", so2=so2)
         for month, so2 in ((1, 120), (2, 130), (3, 90))
+    ))  # fmt: skip
+    whole = {"uscc": CODES[4], "enterprise": "企业4", "pm_kg": None, "pm": None}
+    other = {"uscc": CODES[4], "enterprise": "企业4", "serves": "GL-04", "permit_no": f"{CODES[4]}001V"}
+    take(made, "outlets", good("outlets", **outlet | other | {"so2_limit": None, "nox_permit_t": 620}))
+    take(made, "stack-data", *(
+        good("stack-data", month=f"2025-{month:02}", so2_kg=850_000 / 12, nox_kg=1, **whole)
+        for month in range(1, 13)
     ))  # fmt: skip
     take(made, "emergency-list", *(
         good("emergency-list", uscc=CODES[n], enterprise=f"企业{n}", line_no=f"GL-{n:02}", year=2025)

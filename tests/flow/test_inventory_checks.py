@@ -49,7 +49,8 @@ def test_each_disagreement_is_found_once_and_nothing_else(space: Workspace) -> N
     assert who("silent") == [7]
     assert who("stranger") == [8]
     assert who("emergency") == [6, 8]
-    assert of(report, "cems") == of(report, "top_down") == []
+    assert [(f["uscc"], f["species"]) for f in of(report, "cems")] == [(CODES[4], "nox"), (CODES[4], "so2")]
+    assert of(report, "top_down") == []
 
 
 def test_a_finding_tells_value_expectation_and_row(space: Workspace) -> None:
@@ -61,6 +62,10 @@ def test_a_finding_tells_value_expectation_and_row(space: Workspace) -> None:
     assert (over["value"], over["expected"], over["unit"]) == (130, 100, "mg/m³")
     assert "2 months" in over["en"]
     assert "2025-02" in over["zh"]
+    so2 = of(report, "cems")[1]
+    assert so2["value"] / so2["expected"] == pytest.approx(10)
+    assert (so2["ledger"], so2["row_key"]) == ("boilers", "GL-04")
+    assert "balance 85 t, ratio 10" in so2["en"]
     [strange] = of(report, "stranger")
     assert (strange["ledger"], strange["row_key"]) == ("boilers", "GL-08")
     assert "closed" in strange["en"]
@@ -73,11 +78,11 @@ def test_a_finding_tells_value_expectation_and_row(space: Workspace) -> None:
 def test_what_was_not_asked_is_said_with_why(space: Workspace) -> None:
     told = {row["kind"]: row for row in checks.check(space).counts()}
     assert tuple(told) == KINDS
-    assert told["cems"]["compared"] == 0
-    assert "no emission was taken from CEMS" in told["cems"]["lacking"][0]["en"]
+    assert told["cems"]["compared"] == 2
+    assert "1 outlets have no whole year" in told["cems"]["lacking"][0]["en"]  # three months of E1
     assert "no top-down inventory" in told["top_down"]["lacking"][0]["en"]
     assert told["limit"]["compared"] == 3
-    assert "6 values" in told["limit"]["lacking"][0]["en"]  # PM and NOx of three months have no limit
+    assert "42 values" in told["limit"]["lacking"][0]["en"]  # PM and NOx of E1's three months, and E4's twelve
 
 
 def test_coverage_is_by_tonnes(space: Workspace) -> None:

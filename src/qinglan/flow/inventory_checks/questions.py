@@ -12,14 +12,11 @@ from qinglan.emission.categories import categories
 from qinglan.emission.findings import Answers, plain, word
 from qinglan.emission.top_down import Beside
 from qinglan.flow.emergency import LEDGER, gathering
-from qinglan.flow.inventory_checks import coal
+from qinglan.flow.inventory_checks import coal, stacks
 from qinglan.flow.inventory_checks.case import Case
 from qinglan.flow.inventory_checks.telling import about, apart, known, title
 
 Question = Callable[[Case, Answers], None]
-#: Species of the columns of ledgers about outlets.
-_OUTLET = {"pm": "pm10", "so2": "so2", "nox": "nox"}
-_PERMIT = {**_OUTLET, "voc": "nmvoc"}
 #: Sectors named where a comparison leaves them out.
 _NAMED = 6
 
@@ -44,83 +41,6 @@ def top_down(case: Case, table: Beside, answers: Answers) -> None:
         answers.lack("top_down", "no_box", what=what)
 
 
-def cems(case: Case, answers: Answers) -> None:
-    """Sums by CEMS against the best other number of the same activity."""
-    table = checks.cems_against_factor(case.built, case.book)
-    alone = table["other_t"].null_count()
-    answers.compared["cems"] = table.height - alone
-    if table.is_empty():
-        answers.lack("cems", "no_cems")
-    elif alone:
-        answers.lack("cems", "cems_alone", n=alone)
-    told = case.of_year.select("ledger", "row_key", "name", "uscc").unique(["ledger", "row_key"])
-    named = table.filter("stands_out").join(told, on=["ledger", "row_key"], how="left", maintain_order="left")
-    for row in named.iter_rows(named=True):
-        terms = {"of": word("species", row["species"]), "value": row["cems_t"], "expected": row["other_t"],
-                 "method": word("method", row["other_method"]), "ratio": plain(row["ratio"])}  # fmt: skip
-        answers.find("cems", terms, value=row["cems_t"], expected=row["other_t"], unit="t", sector=row["sector"],
-                     species=row["species"], **about(case, row))  # fmt: skip
-
-
-def limit(case: Case, answers: Answers) -> None:
-    """Monthly mean concentrations of an outlet against the limit of its permit."""
-    outlets = case.rows("outlets").filter(pl.col("status") != "removed")
-    months = case.rows("stack-data").filter(pl.col("month").dt.year() == case.year)
-    for ledger, rows in (("outlets", outlets), ("stack-data", months)):
-        if rows.is_empty():
-            answers.lack("limit", "empty_ledger", ledger=title(ledger), year=case.year)
-            return
-    held = outlets.select("uscc", "outlet_no", "name", *(f"{item}_limit" for item in _OUTLET))
-    both = months.join(held, on=["uscc", "outlet_no"], how="left", maintain_order="left")
-    compared = lacking = 0
-    for item, species in _OUTLET.items():
-        known = both.filter(pl.col(item).is_not_null() & pl.col(f"{item}_limit").is_not_null())
-        compared, lacking = compared + known.height, lacking + both.height - known.height
-        over = known.filter(pl.col(item) > pl.col(f"{item}_limit")).sort(item, descending=True)
-        for _, rows in over.group_by("uscc", "outlet_no", maintain_order=True):
-            row = rows.row(0, named=True)
-            name = " ".join(part for part in (row["enterprise"], row["outlet_no"], row["name"]) if part)
-            terms = {"of": word("species", species), "value": row[item], "expected": row[f"{item}_limit"],
-                     "months": rows.height, "month": f"{row['month']:%Y-%m}"}  # fmt: skip
-            answers.find("limit", terms, ledger="stack-data", row_key=row["_key"], uscc=row["uscc"], name=name,
-                         place=row["county"], species=species, value=row[item], expected=row[f"{item}_limit"],
-                         unit="mg/m³")  # fmt: skip
-    answers.compared["limit"] = compared
-    if lacking:
-        answers.lack("limit", "no_limit", n=lacking)
-
-
-def permit(case: Case, answers: Answers) -> None:
-    """Tonnes of an enterprise against the sum that its outlets are permitted."""
-    outlets = case.rows("outlets").filter(pl.col("status") == "in_use")
-    if outlets.is_empty():
-        answers.lack("permit", "empty_ledger", ledger=title("outlets"), year=case.year)
-        return
-    held = [
-        outlets.group_by("uscc").agg(
-            permitted_t=pl.col(f"{item}_permit_t").sum(), told=pl.col(f"{item}_permit_t").is_not_null().any(),
-            lacks=((pl.col("kind") == "main") & pl.col(f"{item}_permit_t").is_null()).any(),
-            key=pl.col("_key").first(), species=pl.lit(species),
-        )
-        for item, species in _PERMIT.items()
-    ]  # fmt: skip
-    every = pl.concat(held).filter("told")
-    whole = every.filter(~pl.col("lacks")).select(
-        "species", "permitted_t", "key", source_id="uscc", year=case.year
-    )
-    ours = case.of_year.drop_nulls("uscc").with_columns(source_id=pl.col("uscc"))
-    answers.compared["permit"] = whole.join(ours, on=["source_id", "species"], how="semi").height
-    if lacking := every.filter("lacks")["uscc"].n_unique():
-        answers.lack("permit", "no_permit", n=lacking)
-    names, keys = case.names(), dict(whole.select("source_id", "key").iter_rows())
-    for row in checks.above_permit(ours, whole).iter_rows(named=True):
-        uscc, species = row["source_id"], row["species"]
-        name, place = names.get(uscc, (uscc, None))
-        terms = {"of": word("species", species), "value": row["emission_t"], "expected": row["permitted_t"]}
-        answers.find("permit", terms, ledger="outlets", row_key=keys[uscc], uscc=uscc, name=name, place=place,
-                     species=species, value=row["emission_t"], expected=row["permitted_t"], unit="t")  # fmt: skip
-
-
 def statistics(case: Case, answers: Answers) -> None:
     """Tonnes of an enterprise against what it reports to the environmental statistics.
 
@@ -132,7 +52,7 @@ def statistics(case: Case, answers: Answers) -> None:
         return
     stated = pl.concat(
         forms.select("uscc", "enterprise", "county", key="_key", stated=item, species=pl.lit(species))
-        for item, species in _PERMIT.items()
+        for item, species in stacks.PERMIT.items()
     ).filter(pl.col("stated") > 0)
     ours = case.of_year.drop_nulls("uscc").group_by("uscc", "species").agg(pl.col("emission_t").sum())
     both = stated.join(ours, on=["uscc", "species"], how="left", maintain_order="left")
@@ -245,5 +165,6 @@ def coverage(case: Case) -> pl.DataFrame:
 
 #: Asked in turn of every case; the top-down comparison comes before them.
 EACH: tuple[Question, ...] = (
-    coal.fuel_balance, coal.coal_quality, cems, limit, permit, statistics, outlier, left_out, emergency,
-)  # fmt: skip
+    *(coal.fuel_balance, coal.coal_quality, stacks.cems, stacks.limit, stacks.permit),
+    *(statistics, outlier, left_out, emergency),
+)
