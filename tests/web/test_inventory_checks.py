@@ -17,8 +17,12 @@ from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
 from qinglan.flow import inventory_checks
+from qinglan.flow.inventory_checks import checking
+from qinglan.flow.memory import Memory
+from qinglan.flow.views import inventory as inventory_views
 from qinglan.flow.workspace import Workspace, init
-from qinglan.web import create_app
+from qinglan.web import create_app, warm
+from qinglan.web.site import Site
 
 small = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "flow" / "small_inventory.py")))
 PEOPLE = {
@@ -92,6 +96,19 @@ def test_a_top_down_inventory_is_given_shown_and_taken_back(space: Workspace, pa
     assert "species,sector,year,tonnes" in wrong.text
     assert pages.post("/inventory/checks/top-down/forget", headers=home).status_code == 303
     assert inventory_checks.kept(space) is None
+
+
+def test_the_first_reader_waits_for_nothing_that_the_server_made_before(
+    space: Workspace, pages: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After the warm-up, neither the draft nor the checks are built when they are first asked for."""
+    monkeypatch.setattr(checking, "_cases", Memory(1))
+    monkeypatch.setattr(checking, "_reports", Memory(1))
+    warm._warm(Site(space, lambda: small.NOW))
+    monkeypatch.setattr(checking, "build_all", None)
+    monkeypatch.setattr(inventory_views, "build_all", None)
+    assert pages.get("/inventory/checks?kind=permit").status_code == 200
+    assert pages.get("/inventory?species=co").status_code == 200
 
 
 @pytest.mark.parametrize("query", ["of=1999", "of=1999-01", "of=x", "band=wide", "kind=none", "page=0"])

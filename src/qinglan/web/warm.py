@@ -10,8 +10,8 @@ from datetime import date
 from qinglan.access import DEMO
 from qinglan.core import clock
 from qinglan.core.errors import QinglanError
-from qinglan.flow import ledgers, views
-from qinglan.flow.views import forecast, inventory, sources
+from qinglan.flow import inventory_checks, ledgers, views
+from qinglan.flow.views import forecast, inventory, inventory_versions, sources
 from qinglan.flow.workspace import Workspace
 from qinglan.web.site import Site, environment
 from qinglan.web.text import LANGUAGES, Text
@@ -27,7 +27,7 @@ def warm_up(site: Site) -> threading.Thread:
 
 
 def _warm(site: Site) -> None:
-    """Read the run's tables, map its hours, compile the templates, read the words, watch and fuse the ledgers,
+    """Read the run's tables, map its hours, compile templates, read words, watch, fuse and check the ledgers,
     join the forecast to the targets.
 
     What fails, a page will say.
@@ -47,6 +47,8 @@ def _warm(site: Site) -> None:
             forecast.chances(site.workspace)
         with suppress(QinglanError):
             _warm_sources(site.workspace, clock.today(site.clock()))
+        with suppress(QinglanError):
+            _warm_inventory(site.workspace)
 
 
 def _warm_sources(workspace: Workspace, today: date) -> None:
@@ -55,3 +57,9 @@ def _warm_sources(workspace: Workspace, today: date) -> None:
     for who in (office, DEMO) if workspace.settings.simulated else (office,):
         sources.found(workspace, who, today.year)
     inventory.draft(workspace, today)
+
+
+def _warm_inventory(workspace: Workspace) -> None:
+    """Check the newest year, and draw how sure the newest frozen inventory is."""
+    inventory_checks.check(workspace)
+    inventory_versions.sure(workspace, ledgers.local_office(workspace, "warm-up"))
