@@ -13,7 +13,7 @@ from qinglan.core.errors import NotFound, UnknownName, UsageError
 from qinglan.emission.linkage import coverage
 from qinglan.flow import identities, ledgers
 from qinglan.flow.demo import fill_ledgers
-from qinglan.flow.electricity import normal_day
+from qinglan.flow.electricity import normal_day, normal_days
 from qinglan.flow.workspace import Settings, Workspace, init
 from qinglan.ledger.declare import load_ledger
 from qinglan.sim.ledgers import typed
@@ -167,6 +167,7 @@ def test_sub_meters_are_part_of_the_main_one_and_tonnes_of_a_form_are_a_fact_in_
     by_line = 420_000 / 30  # the sub-meter of the example: 420 000 kWh in the 30 days of June
     assert normal_day(office, CODE, str(sub["serves"])) == (by_line, "line")
     assert normal_day(office, CODE, "another line") == (pytest.approx(12 * 1000 / (12 * 30)), "works")
+    assert normal_days(office, [CODE, "other"]) == {CODE: pytest.approx(12 * 1000 / (12 * 30))}
     with pytest.raises(NotFound, match="no month of normal working"):
         normal_day(office, str(ENTERPRISES.good[1]["uscc"]), "")
     facts = identities.fused(office, PROVINCE, 2025).facts.filter(identity=CODE)

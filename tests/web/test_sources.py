@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
-from qinglan.flow import identities, ledgers
+from qinglan.flow import complaints, identities, ledgers
 from qinglan.flow.views import inventory, source, sources
 from qinglan.flow.workspace import Workspace, init
 from qinglan.ledger.declare import load_ledger
@@ -135,6 +135,22 @@ def test_a_source_shows_who_says_what_with_its_rows(pages: TestClient, space: Wo
     assert "10 of 12 parts missing" in text
     assert "Decide</summary>" in text
     assert "Decide</summary>" not in get(pages, f"/sources/{CODE}?lang=en", "county")
+
+
+def test_reports_of_the_public_near_a_source_stand_with_it_for_those_who_may_read_them(
+    pages: TestClient, space: Workspace
+) -> None:
+    """One 0.005 degrees north (556 m on a sphere of 6371 km), one 0.02 (2.2 km), which is too far."""
+    here = ledgers.frame(space, "air-enterprises").rows.filter(pl.col("uscc") == CODE)
+    lon, lat = float(here["lon"][0]), float(here["lat"][0])
+    for north in (0.005, 0.02):
+        form = {"category": "smoke", "place": f"{COUNTY[:4]}00", "spot": f"北{north}",
+                "text": "冒黑烟", "contact": "", "lon": str(lon), "lat": f"{lat + north:.6f}"}  # fmt: skip
+        complaints.submit(space, form, None, once=str(north), language="zh", now=NOW)
+    told = source.source(space, PEOPLE["province"], TODAY, NOW, CODE).reports
+    assert [(r["spot"], round(r["meters"])) for r in told] == [("北0.005", 556)]
+    assert told[0]["number"] in get(pages, f"/sources/{CODE}?reports")
+    assert told[0]["number"] not in get(pages, f"/sources/{CODE}?reports", "plant")
 
 
 def test_tonnes_of_a_source_are_those_of_its_rows_in_the_inventory(space: Workspace) -> None:

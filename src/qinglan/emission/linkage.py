@@ -28,7 +28,8 @@ REASONS = ("no_code", "bad_code", "bad_permit", "two_codes")
 STATES = ("won", "agrees", "differs", "incomplete")
 #: A column of records: parts of a sum (months of a year) that are not there, told on one row of those that are.
 LACKING = "_lacking"
-_EARTH = 6_371_008.8
+#: Mean radius of the Earth [m].
+EARTH = 6_371_008.8
 _TOLD = ("row_key", "uscc", "permit_no", "name", "county")
 _MEMBER = {n: pl.String() for n in ("identity", "origin", "row_key", "by", "name", "county", "uscc", "permit_no")}
 _UNMATCHED = {n: pl.String() for n in ("origin", "row_key", "name", "county", "uscc", "permit_no", "reason")}
@@ -291,8 +292,8 @@ def _state(
         same = bare_name(value.value, places) == bare_name(winner.value, places)
         return "agrees" if same else "differs", None, "", None
     if value.point is not None and winner.point is not None:
-        meters, most = _meters(value.point, winner.point), float(rule["absolute"])
-        return "agrees" if meters <= most else "differs", meters, "m", most
+        apart, most = meters(value.point, winner.point), float(rule["absolute"])
+        return "agrees" if apart <= most else "differs", apart, "m", most
     if value.number is not None and winner.number is not None:
         gap, most = value.number - winner.number, float(rule["relative"])
         share = gap / abs(winner.number) if winner.number else None  # no share of zero: it differs
@@ -301,11 +302,11 @@ def _state(
     return "agrees" if value.value == winner.value else "differs", None, "", None
 
 
-def _meters(a: tuple[float, float], b: tuple[float, float]) -> float:
+def meters(a: tuple[float, float], b: tuple[float, float]) -> float:
     """Distance of two points (lon, lat in degrees) on the sphere [m], by haversines."""
     (x1, y1), (x2, y2) = (tuple(map(math.radians, p)) for p in (a, b))
     h = math.sin((y2 - y1) / 2) ** 2 + math.cos(y1) * math.cos(y2) * math.sin((x2 - x1) / 2) ** 2
-    return 2 * _EARTH * math.asin(min(1.0, math.sqrt(h)))
+    return 2 * EARTH * math.asin(min(1.0, math.sqrt(h)))
 
 
 def _identities(

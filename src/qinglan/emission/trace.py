@@ -37,7 +37,8 @@ def with_sources(emissions: pl.DataFrame) -> pl.DataFrame:
     """Emissions with `factor_source`, `factor_certainty` and `factor_from` of the factor that each used.
 
     A factor that is made of several tables (vehicles, machines, raised dust) names all of them and the least of
-    their certainties. Null where the factor is the row's own: an analysis, a balance or a measurement.
+    their certainties. Where the factor is the row's own (an analysis, a balance, a measurement) the source says so
+    and the certainty is null.
     """
     dated = all_factors().with_columns(first=pl.col("valid_from").dt.year())
     known = dated.select(
@@ -57,9 +58,17 @@ def with_sources(emissions: pl.DataFrame) -> pl.DataFrame:
     met_all = numbered.join(newest, on="_n", how="left", maintain_order="left").drop("_n")
     made = met_all.join(cited(), on="factor_id", how="left", maintain_order="left")
     return made.with_columns(
-        pl.coalesce("factor_source", "cited_source").alias("factor_source"),
+        pl.coalesce("factor_source", "cited_source", _own()).alias("factor_source"),
         pl.coalesce("factor_certainty", "cited_certainty").alias("factor_certainty"),
     ).drop("cited_source", "cited_certainty")
+
+
+def _own() -> pl.Expr:
+    """The source of a factor that the row itself gave, by the beginning of its id; null for others."""
+    found = pl.lit(None, pl.String)
+    for start, source in reversed(_MADE.items()):
+        found = pl.when(pl.col("factor_id").str.starts_with(start)).then(pl.lit(source)).otherwise(found)
+    return found
 
 
 def worked(row: Mapping[str, Any]) -> str:

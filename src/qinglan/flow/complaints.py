@@ -19,6 +19,7 @@ from typing import Any
 
 from qinglan.core.clock import CST, midnight, today
 from qinglan.core.errors import NotFound, UnknownName, UsageError
+from qinglan.emission.linkage import EARTH, meters
 from qinglan.flow import photos
 from qinglan.flow.workspace import Workspace
 from qinglan.plan import content
@@ -260,6 +261,15 @@ def listed(
     stems = _stems(places)
     rows = store.listed(workspace.registry, places=stems, status=status, before=before, limit=limit)
     return rows, store.counts(workspace.registry, places=stems)
+
+
+def near(workspace: Workspace, lon: float, lat: float, within: float) -> list[Row]:
+    """Reports whose spot was given and lies within so many metres of a point, newest first, with `meters`."""
+    north = math.degrees(within / EARTH)
+    east = north / max(math.cos(math.radians(lat)), 1e-6)
+    rows = store.inside(workspace.registry, lat - north, lat + north, lon - east, lon + east)
+    told = [{**row, "meters": meters((lon, lat), (row["lon"], row["lat"]))} for row in rows]
+    return [row for row in told if row["meters"] <= within]
 
 
 def one(workspace: Workspace, number: str) -> Row:

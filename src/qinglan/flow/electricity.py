@@ -5,6 +5,7 @@ Emergency cuts are checked against the latter (:func:`qinglan.flow.warnings.cut_
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import polars as pl
@@ -45,6 +46,13 @@ def day_of(rows: pl.DataFrame) -> float | None:
     known = rows.filter(pl.col("normal"), pl.col("month").is_in(newest.to_list()))
     each = known.group_by("meter_no").agg(day=pl.col("kwh").sum() / pl.col("days").sum())
     return float(each["day"].sum()) if each.height else None
+
+
+def normal_days(workspace: Workspace, uscc: Sequence[str]) -> dict[str, float]:
+    """kWh of a normal day of each of some works by its main meters; those that have none are left out."""
+    rows = frame(workspace, LEDGER).rows.filter(pl.col("uscc").is_in(list(uscc)), meter_kind="main")
+    found = {str(code): day_of(part) for (code,), part in rows.group_by("uscc")}
+    return {code: kwh for code, kwh in found.items() if kwh is not None}
 
 
 def normal_day(workspace: Workspace, uscc: str, line: str) -> tuple[float, str]:

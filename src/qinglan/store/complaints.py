@@ -167,6 +167,14 @@ def listed(
         return [dict(row) for row in con.execute(query).mappings()]
 
 
+def inside(registry: Registry, south: float, north: float, west: float, east: float) -> list[Row]:
+    """Reports whose spot lies within a box [degrees], newest first, without who sent them."""
+    table = complaints.c
+    query = select(complaints).where(table.lat.between(south, north), table.lon.between(west, east))
+    with registry.read() as con:
+        return [dict(row) for row in con.execute(query.order_by(table.id.desc())).mappings()]
+
+
 def counts(registry: Registry, *, places: Sequence[str] | None) -> dict[str, int]:
     """How many reports stand in each state."""
     table = complaints.c

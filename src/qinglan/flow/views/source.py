@@ -15,7 +15,7 @@ from qinglan.emission.categories import SPECIES
 from qinglan.emission.frames import joined
 from qinglan.emission.linkage import trust
 from qinglan.episode.completion import LEVELS
-from qinglan.flow import electricity, warnings
+from qinglan.flow import complaints, electricity, warnings
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame_at
 from qinglan.flow.views import inventory
@@ -44,7 +44,7 @@ class Source:
     rows first. outlets : permitted and monitored tonnes. listed, grades, inspections, statistics : their rows.
     electricity : kWh of the main meters by month, newest first. normal_day : kWh of a day of normal working (None:
     nothing is read). emitted : by row tonnes by species, of `emission_year`. orders : to cut, newest first, each
-    with `state`.
+    with `state`. reports : of the public near it, with `meters`.
     """
 
     told: Found
@@ -63,6 +63,7 @@ class Source:
     emission_year: int | None
     gaps: int
     orders: Sequence[Row]
+    reports: Sequence[Row]
     conflicts: Sequence[Row]
 
 
@@ -89,9 +90,19 @@ def source(
         rows.of("env-statistics", "year"), electricity.months(meters),
         electricity.day_of(meters.filter(meter_kind="main")),
         emissions, emission_year, gaps,
-        warnings.orders_about(workspace, me, code, now),
+        warnings.orders_about(workspace, me, code, now), _reports(workspace, me, told, code),
         told.conflicts.filter(identity=code).to_dicts(),
     )  # fmt: skip
+
+
+def _reports(workspace: Workspace, me: Principal, told: Found, code: str) -> list[Row]:
+    """Reports of the public whose spot is near its position, of the places whose reports the reader may see."""
+    point = told.fused.facts.filter(identity=code, fact="point", state="won")
+    if point.is_empty() or not me.may("complaint.view"):
+        return []
+    lon, lat = map(float, point["value"][0].split(", "))
+    found = complaints.near(workspace, lon, lat, float(trust()["near"]["value"]))
+    return [r for r in found if me.may("complaint.view", r["place"])]
 
 
 def _facts(told: Found, code: str) -> list[Row]:

@@ -11,7 +11,7 @@ from starlette.responses import RedirectResponse, Response
 from qinglan.core.errors import UsageError
 from qinglan.emission.categories import SPECIES
 from qinglan.emission.linkage import trust
-from qinglan.flow import identities
+from qinglan.flow import complaints, identities
 from qinglan.flow import ledgers as flow
 from qinglan.flow.views import source as one
 from qinglan.flow.views import sources as views
@@ -162,7 +162,7 @@ def _page(request: Request, site: Site, uscc: str, year: int | None, status: int
     return site.page(
         request, "source.html", result_of(site, request), status=status, one=found, found=found.told,
         species=SPECIES, permitted=tuple(one.PERMITTED), levels=one.LEVELS, may_decide=_may_decide(request),
-        lists={n: load_ledger(n) for n in one.LISTS},
+        reported=complaints.rules(), near=trust()["near"], lists={n: load_ledger(n) for n in one.LISTS},
         **_words(site, [found.row["county"], *_counties(found.told)]), **{"done": "", "wrong": "", **more},
     )  # fmt: skip
 

@@ -11,6 +11,7 @@ from qinglan.access import Principal
 from qinglan.core.clock import wall
 from qinglan.core.errors import UnknownName
 from qinglan.flow import warnings as flow
+from qinglan.flow.electricity import normal_days
 from qinglan.flow.views import warnings as shown
 from qinglan.web.access import needs
 from qinglan.web.routes.ledgers import real, result_of
@@ -74,9 +75,10 @@ def room(
     pages = max(1, -(-len(orders) // PAGE))
     page = min(max(page, 1), pages)
     found |= {"orders": orders[(page - 1) * PAGE : page * PAGE], "page": page, "pages": pages, "chosen": answer}
+    verified = [o for o in found["orders"] if me.may("order.verify", o["place"])]
     return _page(
-        site, request, "warning.html", **found, done=done, forms=flow.FORMS,
-        verifies=[o["id"] for o in found["orders"] if me.may("order.verify", o["place"])],
+        site, request, "warning.html", **found, done=done, forms=flow.FORMS, verifies=[o["id"] for o in verified],
+        normal_days=normal_days(real(site), [o["uscc"] for o in verified]),
     )  # fmt: skip
 
 
