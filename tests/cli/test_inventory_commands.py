@@ -117,6 +117,11 @@ def test_an_inventory_is_held_against_a_file_and_refused_what_there_is_not(say: 
     found = say("inventory", "check", "--top-down", table, "--kind", "top_down").json
     assert [f["species"] for f in found["findings"]] == ["nox"]
     assert found["top_down"]["rows"][0]["ratio"] == pytest.approx(0.4)
+    spread = say("inventory", "uncertainty").json
+    assert next(r for r in spread if r["species"] == "nox")["emission_t"] == pytest.approx(nox)
+    parts = say("inventory", "uncertainty", "--species", "nox", "--limit", 0).json
+    assert sum(r["share"] for r in parts) == pytest.approx(1)
+    assert say("inventory", "uncertainty", "--species", "o3").code != 0
     lacking = {c["kind"]: [why["en"] for why in c["lacking"]] for c in found["checks"]}
     assert len(lacking) == 11
     assert lacking["cems"] == ["no emission was taken from CEMS"]

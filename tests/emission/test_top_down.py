@@ -81,6 +81,17 @@ def test_our_rows_are_summed_as_each_number_of_theirs_asks() -> None:
     assert not rows.filter(species="nox")["stands_out"].any()
 
 
+def test_strange_cells_and_short_lines_are_kept_aside_not_raised() -> None:
+    """Digits that are no number, a line that ends early, numbers beyond all numbers; units in the header."""
+    lines = ("nox,total,²022,1", "nox,total", "nox,total,2022,1e999", "nox,total,2022,nan", "nox,合计,2022,5")
+    text = "\n".join(("污染物,行业,年份,吨（t/a）", *lines))
+    found = read_top_down(text.encode(), place="630000")
+    assert found.rows.rows() == [("nox", TOTAL, 2022, 5)]
+    assert found.aside["line"].to_list() == [2, 3, 4, 5]
+    short = "reas_region,adcode,species,unit,sector,2015\nQH,630000,NOx,ktNO2/year\nQH,630000,NOx,kt/year,PP,1\n"
+    assert read_top_down(short.encode(), place="630000").rows.rows() == [("nox", "PP", 2015, 1000.0)]
+
+
 REAS = """reas_region,adcode,species,unit,sector,2014,2015
 QH,630000,NOx,ktNO2/year,PP,0.1,0.2
 QH,630000,NOx,ktNO2/year,ROAD,0.1,0.3
@@ -116,6 +127,7 @@ def test_reas_is_cut_to_the_province_and_each_row_of_ours_is_in_one_box() -> Non
         (b"species,year,tonnes\n", "no column sector"),
         (b"\x1f\x8bnonsense", "damaged"),
         (b"\xff\xfe\xff\xff\xff", "neither UTF-8 nor GBK"),
+        (b"species,sector,year,tonnes\nnox," + b"x" * 200_000 + b",2022,1\n", "line 2 is no line of a CSV"),
     ],
 )
 def test_what_is_no_table_is_refused_with_what_to_do(data: bytes, says: str) -> None:

@@ -213,6 +213,33 @@ def compare(
     shell.out.print(shell.say(f"共 {found.rows.height} 行不同", f"{found.rows.height} rows differ"))
 
 
+@app.command()
+def uncertainty(
+    context: typer.Context,
+    by: Annotated[str, typer.Option(help="分组，逗号分隔 / groups, by commas")] = "species",
+    species: Annotated[
+        str, typer.Option(help="列出这种污染物的不确定从哪来 / what makes one species unsure")
+    ] = "",
+    limit: Annotated[int, typer.Option(help="列出条数，0 为全部 / how many to list, 0 for all")] = 30,
+    version: Version = "",
+) -> None:
+    """总量的95%区间，或一种污染物的不确定从哪来。How sure totals are, or what makes one species unsure."""
+    from qinglan.flow import inventory
+
+    shell, held = _held(context, version)
+    if species:
+        found = inventory.weighed(held, species).inputs.drop("variance", "ledger", "row_key")
+    else:
+        found = inventory.uncertainty(held, _parts(by)).drop("mean", "sd")
+    _frame(shell, found.head(limit) if limit else found)
+    if not shell.as_json:
+        told = (
+            f"蒙特卡罗 {inventory.DRAWS} 次，种子 {inventory.SEED}",
+            f"Monte Carlo of {inventory.DRAWS} draws, seed {inventory.SEED}",
+        )
+        shell.out.print(shell.say(*told))
+
+
 Step = Annotated[int, typer.Option(help="网格边长（km） / size of a cell [km]: 3, 9, 18, 36")]
 
 

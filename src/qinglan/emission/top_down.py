@@ -85,20 +85,30 @@ def read_top_down(data: bytes, *, place: str, region: str = "") -> Given:
     place : division code of the workspace, by which a stacked REAS table is cut; region : another region of it
     (its name or code). Raises LayoutError for a header of neither form, NotFound for a region without rows.
     """
-    text = _text(data)
-    found = csv.reader(io.StringIO(text))
-    head = [cell.strip().lstrip("\ufeff").lower() for cell in next(found, [])]
-    if {"reas_region", "species", "unit", "sector"} <= set(head):
-        return _reas(head, found, place, region)
+    lines = csv.reader(io.StringIO(_text(data)))
+    try:
+        head = [cell.strip().lstrip("\ufeff").lower() for cell in next(lines, [])]
+        if {"reas_region", "species", "unit", "sector"} <= set(head):
+            return _reas(head, lines, place, region)
+        return _plain(_columns(head), lines)
+    except csv.Error as cause:
+        raise LayoutError(
+            f"line {lines.line_num} is no line of a CSV: {cause}.", remedy="Save the table as CSV UTF-8 again."
+        ) from cause
+
+
+def _columns(head: Sequence[str]) -> list[str]:
+    """Columns of the plain form by name, of a header in English or Chinese, units in brackets or not."""
     named = {zh: name for name, zh in PLAIN.items()}
-    columns = [named.get(cell.split("[")[0].split("（")[0].strip(), cell.split("[")[0].strip()) for cell in head]
+    bare = [cell.split("[")[0].split("（")[0].split("(")[0].strip() for cell in head]
+    columns = [named.get(cell, cell) for cell in bare]
     missing = [name for name in PLAIN if name not in columns]
     if missing:
         raise LayoutError(
             f"the table has no column {', '.join(missing)} (found: {', '.join(head)[:200] or 'nothing'}).",
             remedy="Head it species,sector,year,tonnes (污染物,行业,年份,吨), or give REAS, stacked by province.",
         )
-    return _plain(columns, found)
+    return columns
 
 
 def _text(data: bytes) -> str:
@@ -166,7 +176,7 @@ def _plain(columns: Sequence[str], lines: Any) -> Given:
                             "no sector or class; see the names of the inventory, or write total")  # fmt: skip
             continue
         year = row.get("year", "")
-        if not (year.isdigit() and 1900 <= int(year) <= 2100):
+        if not (year.isdecimal() and 1900 <= int(year) <= 2100):
             made.keep_aside(line, "year", year, "不是年份；填写四位数字", "no year; write four digits")
             continue
         value = made.number(line, "tonnes", row.get("tonnes", ""))
@@ -197,7 +207,7 @@ def _sectors() -> dict[str, tuple[str, Mapping[str, Any]]]:
 def _reas(head: Sequence[str], lines: Any, place: str, region: str) -> Given:
     form = read("inventory", "top_down")["reas"]
     asked, made, regions = region.strip().upper() or place, _Reading(), set()
-    years = [name for name in head if name.isdigit()]
+    years = [name for name in head if name.isdecimal()]
     for line, cells in enumerate(lines, 2):
         row = dict(zip(head, (cell.strip() for cell in cells), strict=False))
         regions.add(row.get("reas_region", ""))
@@ -211,7 +221,8 @@ def _reas(head: Sequence[str], lines: Any, place: str, region: str) -> Given:
                 line, column, row.get(column, ""), "不认识；这一行未读", "not known; the line is not read"
             )
             continue
-        box = TOTAL if row["sector"] == form["whole"] else row["sector"]
+        sector = row.get("sector", "")
+        box = TOTAL if sector == form["whole"] else sector
         for year in years:
             if row.get(year):
                 value = made.number(line, year, row[year])
