@@ -21,10 +21,10 @@ MODULES = sorted(WEB.rglob("*.py"))
 
 
 def _read(language: str) -> dict[str, str]:
-    """Every message of a language; a key that two files define, or a fuzzy or obsolete one, is a fault."""
+    """Every message of a language; a key that two files define, or a fuzzy or obsolete one, is a fault, and so is a stray line."""
     found: dict[str, str] = {}
     for path in sorted((WEB / "locale" / language).glob("*.po")):
-        catalogue = read_po(path.open("rb"), locale=language)
+        catalogue = read_po(path.open("rb"), locale=language, abort_invalid=True)
         assert not catalogue.obsolete, path
         for message in catalogue:
             if message.id:
