@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 
 from qinglan.access import Grant, Principal
+from qinglan.core.errors import UsageError
 from qinglan.flow import complaints, identities, ledgers
 from qinglan.flow.views import inventory, source, sources
 from qinglan.flow.workspace import Workspace, init
@@ -202,3 +203,42 @@ def test_an_enterprise_that_only_another_ledger_names_is_a_source_too(space: Wor
         found, {"q": "", "place": "", "industry": "", "record": "", "lacks": "", "only": "alone"}
     )
     assert rows.select("identity", "ledgers").rows() == [(BOILER["uscc"], ["boilers"])]
+
+
+def test_a_row_whose_code_and_permit_differ_waits_for_a_person(tmp_path: Path) -> None:
+    """An outlet under another's permit has no identity until a person says whose it is; corrected, it needs none."""
+    other = str(ENTERPRISES.good[1]["uscc"])
+    made = init(tmp_path / "home")
+    take(made, "air-enterprises", *(dict(r) for r in ENTERPRISES.good))
+    row = {**OUTLET, "uscc": CODE, "county": COUNTY, "enterprise": NAMES[CODE], "outlet_no": "DA007"}
+    take(made, "outlets", {**row, "permit_no": f"{other}001P"})
+    app = create_app(made, clock=lambda: NOW, identify=lambda r: PEOPLE[r.headers.get("x-who", "province")])
+    pages = TestClient(app, base_url="http://127.0.0.1", follow_redirects=False)
+    key = f"{CODE}|DA007"
+
+    def members() -> list[tuple[str, str]]:
+        fused = identities.held(made, PEOPLE["province"], 2025)
+        return fused.members.filter(row_key=key).select("identity", "by").rows()
+
+    assert (members(), identities.held(made, PEOPLE["province"], 2025).unmatched["reason"].to_list()) == (
+        [], ["two_codes"],
+    )  # fmt: skip
+    text = get(pages, "/sources/conflicts?lang=en")
+    assert "code and permit differ" in text
+    form = {"origin": "permit-outlets", "row_key": key, "identity": CODE, "year": "2025", "reason": "母公司的证"}
+
+    def post(who: str = "province", **changed: str) -> int:
+        token = re.search(r'name="csrf" value="([^"]+)"', get(pages, "/sources/conflicts"))
+        sent = {**form, **changed, "csrf": token[1] if token else ""}
+        return pages.post("/sources/bindings", data=sent, headers={"x-who": who}).status_code
+
+    assert [post("county"), post("haixi"), post(origin="boats"), post(row_key="x"), post(identity="91630100")] == [
+        403, 404, 404, 404, 404,
+    ]  # fmt: skip
+    assert (post(reason=" "), members()) == (422, [])
+    assert (post(), members()) == (303, [(CODE, "decision")])
+    assert verify_events(made.registry).holds
+    take(made, "outlets", {**row, "permit_no": f"{CODE}001P"})
+    assert members() == [(CODE, "code")], "the row tells its identity itself now"
+    with pytest.raises(UsageError, match="by its own code"):
+        identities.bind(made, PEOPLE["province"], "permit-outlets", key, other, reason="x", now=NOW, year=2025)

@@ -131,3 +131,23 @@ def decide(
     shell, workspace, me = _office(context, by)
     identities.decide(workspace, me, code, fact, origin, reason=reason, now=datetime.now(UTC))
     shell.out.print(shell.say("已裁定，并写入审计链。", "Decided, and written into the audit log."))
+
+
+@app.command()
+def bind(
+    context: typer.Context,
+    origin: Annotated[str, typer.Argument(help="哪一方的行 / whose row")],
+    row_key: Annotated[str, typer.Argument(help="行的标识 / identity of the row in its ledger")],
+    code: Code,
+    reason: Annotated[str, typer.Option(help="理由（必填） / why")],
+    year: Year = None,
+    by: Annotated[str, typer.Option("--by", help="谁认定的 / who says so")] = "",
+) -> None:
+    """认定一行没有身份的台账行属于哪家企业。Say to which enterprise a row without an identity belongs."""
+    from qinglan.flow import identities
+
+    shell, workspace, me = _office(context, by)
+    now = datetime.now(UTC)
+    on = year or today(now).year - 1
+    identities.bind(workspace, me, origin, row_key, code, reason=reason, now=now, year=on)
+    shell.out.print(shell.say("已认定，并写入审计链。", "Said, and written into the audit log."))

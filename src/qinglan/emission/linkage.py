@@ -155,9 +155,9 @@ def _told(origin: str, frame: pl.DataFrame) -> pl.DataFrame:
     return frame.with_columns(*empty).sort("row_key", maintain_order=True)
 
 
-def _code(row: Mapping[str, Any]) -> tuple[str, str]:
-    """The identity of a row and by what (``code|permit``), or nothing and the reason."""
-    code, permit = row["uscc"] or "", row["permit_no"] or ""
+def identity_of(row: Mapping[str, Any]) -> tuple[str, str]:
+    """The identity that a row (`uscc, permit_no`) tells and by what (``code|permit``), or nothing and why."""
+    code, permit = row.get("uscc") or "", row.get("permit_no") or ""
     good = code if code and uscc_fault(code) is None else ""
     licensed = permit[:18] if permit and permit_fault(permit) is None else ""
     if good and licensed and good != licensed:
@@ -173,7 +173,7 @@ def _members(
     members, unmatched, used = [], [], set()
     for origin, frame in frames.items():
         for row in frame.select(_TOLD).iter_rows(named=True):
-            identity, how = _code(row)
+            identity, how = identity_of(row)
             binding = bound.get((origin, row["row_key"]))
             if binding is not None:
                 used.add((origin, row["row_key"]))

@@ -1,6 +1,7 @@
 """Enterprises out of the ledgers as they are now: who said what of each, who won, and what a person decided.
 
-Decisions are events of the audit chain (``linkage.decided``): the newest about a fact of an enterprise holds.
+Decisions are events of the audit chain (``linkage.decided``, ``linkage.bound``): the newest about a fact of an
+enterprise, or about a row without an identity, holds.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import polars as pl
 
 from qinglan.access import Forbidden, Principal
 from qinglan.core.errors import NotFound, UnknownName, UsageError
-from qinglan.emission.linkage import LACKING, Fused, fuse, trust
+from qinglan.emission.linkage import LACKING, Fused, fuse, identity_of, trust
 from qinglan.flow.ledgers import rights
 from qinglan.flow.ledgers.frames import frame
 from qinglan.flow.memory import Memory
@@ -22,7 +23,7 @@ from qinglan.ledger.declare import load_ledger
 from qinglan.store import ledgers as store
 from qinglan.store.registry import append_event, events
 
-DECIDED = "linkage.decided"
+DECIDED, BOUND = "linkage.decided", "linkage.bound"
 #: The ledger whose right to merge rows is the right to decide between ledgers.
 _OF = "air-enterprises"
 #: What a process keeps: fusions by year and by what their readers may see, made anew when a ledger changes.
@@ -60,7 +61,20 @@ def fused(
         raise Forbidden(rights.IMPORT, signed_in=me.signed_in)
     records = records_of(workspace, me, year) | dict(extra or {})
     known = set().union(*(r["uscc"].drop_nulls().to_list() for r in records.values() if "uscc" in r.columns), ())
-    return fuse(records, decisions=[d for d in decisions(workspace) if d["identity"] in known])
+    mine = [d for d in decisions(workspace) if d["identity"] in known]
+    return fuse(records, decisions=mine, bindings=_that_hold(records, bindings(workspace)))
+
+
+def _that_hold(records: Mapping[str, pl.DataFrame], told: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Bindings of rows in sight that still tell no identity themselves: a row that was corrected needs none."""
+    found = []
+    for one in told:
+        rows = (
+            records[one["origin"]].filter(row_key=one["row_key"]) if one["origin"] in records else pl.DataFrame()
+        )
+        if rows.height and not identity_of(rows.row(0, named=True))[0]:
+            found.append(one)
+    return found
 
 
 def held(workspace: Workspace, me: Principal, year: int) -> Fused:
@@ -73,7 +87,8 @@ def stands(workspace: Workspace, me: Principal) -> tuple[Hashable, ...]:
     newest = store.newest(workspace.registry)
     seen = tuple((n, newest.get(n, 0), rights.scope(me, load_ledger(n), rights.VIEW)) for n in origins().values())
     last = [(d["identity"], d["fact"], d["origin"], d["at"]) for d in decisions(workspace)]
-    return workspace.home, seen, tuple(last)
+    rows = [(b["identity"], b["origin"], b["row_key"], b["at"]) for b in bindings(workspace)]
+    return workspace.home, seen, tuple(last), tuple(rows)
 
 
 def origins() -> Mapping[str, str]:
@@ -100,6 +115,44 @@ def decisions(workspace: Workspace) -> list[dict[str, str]]:
          **{n: e["detail"][n] for n in ("fact", "origin", "reason")}}
         for e in events(workspace.registry, what=DECIDED)
     ]  # fmt: skip
+
+
+def bindings(workspace: Workspace) -> list[dict[str, str]]:
+    """Rows to which people gave an identity, oldest first: `identity, origin, row_key, reason, by, at` (ISO)."""
+    return [
+        {"identity": e["subject"], "by": e["who"], "at": e["at"].isoformat(),
+         **{n: e["detail"][n] for n in ("origin", "row_key", "reason")}}
+        for e in events(workspace.registry, what=BOUND)
+    ]  # fmt: skip
+
+
+def bind(
+    workspace: Workspace, me: Principal, origin: str, row_key: str, identity: str, *, reason: str, now: datetime,
+    year: int,
+) -> None:  # fmt: skip
+    """Say to which enterprise a row without an identity belongs. Written into the audit chain.
+
+    year : of the yearly ledger that the row is of. Raises Forbidden, UnknownName (origin), UsageError (no reason,
+    a row that tells its identity itself) and NotFound (row, or enterprise, that is not within one's reach).
+    """
+    rights.need(me, load_ledger(_OF), rights.MERGE)
+    if origin not in origins():
+        raise UnknownName("origin", origin, tuple(origins()))
+    if not reason.strip():
+        raise UsageError("a decision needs a reason.", remedy="Say why the row is this enterprise's.")
+    reach = records_of(workspace, me, year, permission=rights.MERGE)
+    rows = reach[origin].filter(row_key=row_key) if origin in reach else pl.DataFrame()
+    if rows.is_empty():
+        raise NotFound(f"{origin} has no row {row_key!r} within your reach.", remedy="See /sources/conflicts.")
+    if told := identity_of(rows.row(0, named=True))[0]:
+        raise UsageError(
+            f"the row is of {told} by its own code.", remedy="Correct the row where its code is wrong."
+        )
+    if not any((r["uscc"] == identity).any() for r in reach.values()):
+        raise NotFound(f"no enterprise {identity!r} is within your reach.", remedy="Look it up in the ledger.")
+    detail = {"origin": origin, "row_key": row_key, "reason": reason.strip()}
+    with workspace.registry.begin() as con:
+        append_event(con, BOUND, identity, detail, who=me.id, at=now)
 
 
 def decide(

@@ -112,7 +112,9 @@ def sheet(request: Request, site: SiteOf, ask: Asked, kind: str, year: Year = No
 
 
 @router.get("/conflicts", dependencies=[needs(VIEW)])
-def conflicts(request: Request, site: SiteOf, ask: Disputed, year: Year = None, page: Page = 1) -> Response:
+def conflicts(
+    request: Request, site: SiteOf, ask: Disputed, year: Year = None, page: Page = 1, done: Short = ""
+) -> Response:
     """Where ledgers disagree: who says what with row and date, who is believed, by which rule and why."""
     found = _found(site, request, year)
     rows = views.disagreements(found, ask)
@@ -122,7 +124,7 @@ def conflicts(request: Request, site: SiteOf, ask: Disputed, year: Year = None, 
         request, "source_conflicts.html", result_of(site, request), found=found, ask=ask, page=page, pages=pages,
         rows=rows.slice((page - 1) * PAGE, PAGE).to_dicts(), total=rows.height,
         unmatched=found.fused.unmatched.to_dicts(), proposals=found.fused.proposals.to_dicts(),
-        unused=found.fused.unused, may_decide=_may_decide(request), **_words(site, _counties(found)),
+        unused=found.fused.unused, done=done, may_decide=_may_decide(request), **_words(site, _counties(found)),
     )  # fmt: skip
 
 
@@ -150,6 +152,22 @@ def conflicts_sheet(request: Request, site: SiteOf, ask: Disputed, kind: str, ye
 
     rows = (cells(r) for r in views.disagreements(found, ask).iter_rows(named=True))
     return site.sheet(request, f"conflicts-{found.year}", heads, rows, kind)
+
+
+@router.post("/bindings", dependencies=[needs(MERGE)])
+def bind(
+    request: Request,
+    site: SiteOf,
+    origin: Annotated[str, Form(max_length=60)],
+    row_key: Annotated[str, Form(max_length=300)],
+    identity: Annotated[str, Form(max_length=40)],
+    year: Annotated[int, Form(ge=1900, le=2100)],
+    reason: Annotated[str, Form(max_length=500)] = "",
+) -> Response:
+    """Say to which enterprise a row without an identity belongs, with a reason; written into the audit log."""
+    workspace, me = real(site), principal(request)
+    identities.bind(workspace, me, origin, row_key, identity.strip(), reason=reason, now=site.clock(), year=year)
+    return RedirectResponse(f"/sources/conflicts?year={year}&done=bound#unmatched", status_code=303)
 
 
 def _may_decide(request: Request) -> bool:
