@@ -206,7 +206,7 @@ def test_an_enterprise_that_only_another_ledger_names_is_a_source_too(space: Wor
 
 
 def test_a_row_whose_code_and_permit_differ_waits_for_a_person(tmp_path: Path) -> None:
-    """An outlet under another's permit has no identity until a person says whose it is; corrected, it needs none."""
+    """An outlet under another's permit has no identity until a person says whose; corrected, it needs none."""
     other = str(ENTERPRISES.good[1]["uscc"])
     made = init(tmp_path / "home")
     take(made, "air-enterprises", *(dict(r) for r in ENTERPRISES.good))
