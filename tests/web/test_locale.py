@@ -21,7 +21,7 @@ MODULES = sorted(WEB.rglob("*.py"))
 
 
 def _read(language: str) -> dict[str, str]:
-    """Every message of a language; a key that two files define, or a fuzzy or obsolete one, is a fault, and so is a stray line."""
+    """Every message of a language; a key in two files, a fuzzy or obsolete one, and a stray line are faults."""
     found: dict[str, str] = {}
     for path in sorted((WEB / "locale" / language).glob("*.po")):
         catalogue = read_po(path.open("rb"), locale=language, abort_invalid=True)
