@@ -259,3 +259,27 @@ def test_a_target_says_its_chance_with_the_forecast(office_home: Path) -> None:
         text = office.get("/making/target/pm2_5-2025?lang=en").text
     assert "62 %" in text
     assert "of 10 days forecast f1" in text
+
+
+def _issue(space: Workspace) -> None:
+    """Today's bulletin is out with 105–135 for Xining, by the day of the desk above or by itself."""
+    name = desk.begin(space, "630000", me=made.CLERK, at=made.NOW)
+    if desk.one(space, name)["state"] != "issued":
+        change = desk.Edit(105, 135, primary="pm2_5", reason="静稳")
+        desk.edit(space, name, "630100", D1, change, me=made.CLERK, at=made.NOW)
+        for me, move in ((made.CLERK, "submit"), (made.CHIEF, "approve"), (made.CLERK, "issue")):
+            desk.act(space, name, move, me=me, at=made.NOW)
+
+
+def test_a_place_shows_what_is_issued_of_it(pages: TestClient, clock: Clock, space: Workspace) -> None:
+    """After the issue of 20:12: on the page of the forecast beside the machine's range, and on the public page."""
+    _issue(space)
+    clock.now = at(21)
+    text = get(pages, "/forecast/630100?lang=en")
+    assert "105–135" in text
+    assert "80–110" in text
+    assert f'href="/desk/{BULLETIN}"' in text
+    app = create_app(space, clock=lambda: at(21), identify=lambda r: PUBLIC)
+    public = TestClient(app, base_url="http://127.0.0.1")
+    assert "105–135" in public.get("/public/places/630100?lang=en").text
+    assert "105–135" not in public.get("/public/places/630200?lang=en").text

@@ -147,6 +147,7 @@ def _made(workspace: Workspace) -> dict[str, str]:
         "/emergency-list/{uscc}": f"/emergency-list/{WORKS}",
         "/sources/{uscc}": f"/sources/{WORKS}",
         "/warnings/{warning}": f"/warnings/{listed_warnings(workspace.registry)[0]['id']}",
+        "/desk": "/desk?day=2025-03-20&cell=630100.2025-03-21",
         "/desk/{bulletin}": f"/desk/{desks.listed(workspace.registry)[0]['id']}",
         "/complaints/{number}": f"/complaints/{reports[0]['number']}",
     }
@@ -241,7 +242,7 @@ def test_every_page(browser: Any, base: str, pages: list[str], language: str, wi
     every = 2 if language == "en" and int(os.environ.get("QINGLAN_SAMPLE", "1")) > 1 else 1
     for path in pages[::every]:
         page.set_viewport_size({"width": widths[0], "height": 1000})
-        answer = page.goto(f"{base}{path}?lang={language}")
+        answer = page.goto(f"{base}{path}{'&' if '?' in path else '?'}lang={language}")
         faults += [] if answer.status == 200 else [f"{path}: {answer.status}"]
         if page.locator("h1").count() != 1:
             faults.append(f"{path}: {page.locator('h1').count()} h1")

@@ -189,10 +189,14 @@ def late(workspace: Any, now: datetime) -> list[str]:
     return sorted({r["id"] for r in rows if r["state"] != store.DROPPED} - out)
 
 
-def outlook(workspace: Any, now: datetime) -> Row:
-    """What was issued, for everybody: `days` from today on, `rows` (cities first) with `cells`, `at` (last issue)
-    and `editions`; `rows` are empty while nothing is issued, and for a bare folder."""
+def outlook(workspace: Any, now: datetime, code: str = "") -> Row:
+    """What was issued of all places or one, for everybody.
+
+    `days` from today on, `rows` (cities first) with `cells`, `at` (last issue) and `editions`; `rows` are empty
+    while nothing is issued, and for a bare folder.
+    """
     said = issued(workspace, now) if isinstance(workspace, Workspace) else {}
+    said = {key: cell for key, cell in said.items() if code in ("", key[0])}
     days = sorted({day for _, day in said})
     places = sorted({place for place, _ in said}, key=lambda p: (not p.endswith("00"), p))
     rows = [{**named(p), "cells": [said.get((p, d)) for d in days]} for p in places]

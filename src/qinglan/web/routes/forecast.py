@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -45,8 +46,14 @@ def overview(
     """What is expected of every place on the coming days: AQI range, level, chance of exceeding, flags."""
     result, found = result_of(site, request), views.newest(site.workspace)
     told = None if found is None else views.overview(found, level)
-    said = desk.issued(site.workspace, site.clock()) if isinstance(site.workspace, Workspace) else {}
-    return site.page(request, "forecast.html", result, told=told, level=level, named=views.named, said=said)
+    return site.page(
+        request, "forecast.html", result, told=told, level=level, named=views.named, said=_issued(site)
+    )
+
+
+def _issued(here: Site) -> dict[tuple[str, date], Any]:
+    """What offices issued of each place and day; nothing over a bare folder of results."""
+    return desk.issued(here.workspace, here.clock()) if isinstance(here.workspace, Workspace) else {}
 
 
 @router.get("/forecast.{kind}", dependencies=[needs(VIEW)])
@@ -142,6 +149,7 @@ def place(request: Request, site: SiteOf, code: str, item: Item = "pm2_5") -> Re
         )
     return site.page(
         request, "forecast_place.html", result, told=views.place(found, code), item=item, named=views.named,
+        said=_issued(site),
         seen={row["day"]: row["observed"] for row in views.before(result, code, found, item)},
     )  # fmt: skip
 

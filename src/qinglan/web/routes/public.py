@@ -142,12 +142,13 @@ async def air(request: Request) -> Response:
 
 @router.get("/public/places/{code}", dependencies=[needs("public.view")])
 async def place(request: Request, code: str) -> Response:
-    """A place's hours, its last thirty days and its year against the limits."""
+    """A place's hours, what is forecast of it, its last thirty days and its year against the limits."""
 
     def make(here: Site, result: views.Result) -> dict[str, Any]:
         found = public_views.place_air(result, code)
         when = found["row"]["time"] if found["row"] else found["time"]
-        return {"air": found, **_age(here, when)}
+        said = desk.outlook(here.workspace, here.clock(), code)
+        return {"air": found, "said": said, **_age(here, when)}
 
     return await answer(request, "public_place.html", make)
 
