@@ -341,6 +341,8 @@ def _proposals(
     frames: Mapping[str, pl.DataFrame],
 ) -> pl.DataFrame:
     """Identities that rows without one may belong to, by likeness, the likeliest first. Nothing follows."""
+    if not unmatched:  # likeness is looked for among all of them: the dearest step
+        return pl.DataFrame(schema=_PROPOSAL)
     points = {f["identity"]: f["value"].split(", ") for f in facts if f["fact"] == "point" and f["state"] == "won"}
     rows: list[tuple[Any, ...]] = []
     for one in identities:
