@@ -163,7 +163,9 @@ def test_a_day_of_the_desk(pages: TestClient, clock: Clock, space: Workspace) ->
     assert "m 80–110" in text, "the machine's value beside"
     assert post(pages, f"/desk/{BULLETIN}/moves", move="consult").status_code == 303
     assert post(pages, f"/desk/{BULLETIN}/moves", "xining", move="comment", reason="逆温").status_code == 303
-    assert "逆温" in get(pages, "/desk?lang=zh")
+    text = get(pages, "/desk?lang=zh")
+    assert "逆温" in text
+    assert "未发言 海东市" in " ".join(text.split()), "the other prefecture of this bulletin"
     assert post(pages, f"/desk/{BULLETIN}/moves", move="submit").status_code == 303
     refused = post(pages, f"/desk/{BULLETIN}/moves", move="approve")
     assert refused.status_code == 403

@@ -85,13 +85,17 @@ def board(workspace: Workspace, place: str, day: date, now: datetime, me: Princi
 
 def life(workspace: Workspace, bulletin: str, now: datetime, me: Principal) -> Row:
     """One bulletin: `row` (its newest version), `clock`, `history` with files, `edits`, the `table` and `machine`,
-    `possible` moves, `editable`, `stamp`, `spoke` (offices that were heard since the last call) and `versions`."""
+    `possible` moves, `editable`, `stamp`, `spoke` (what was said since the last call), `silent`
+    (prefectures of a province, or the province, that said nothing yet) and `versions`."""
     row = flow.one(workspace, bulletin)
     moves, edits = store.history(workspace.registry, bulletin)
     version = row["version"]
     machine = flow.machine_of(workspace, moves, version)
     files = {r["version"] for r in store.frozen(workspace.registry, bulletin)}
     called = max((m["id"] for m in moves if m["move"] == "consult"), default=0)
+    spoke = [m for m in moves if m["id"] > called and m["move"] in flow.SPOKEN] if called else []
+    whole = jurisdiction(row["place"]) == "province"
+    asked = machine["places"] if whole else [f"{row['place'][:2]}0000"]
     return {
         "row": row,
         "clock": flow.clock(workspace, row, moves, now),
@@ -102,7 +106,8 @@ def life(workspace: Workspace, bulletin: str, now: datetime, me: Principal) -> R
         "possible": flow.possible(row, me),
         "editable": row["state"] in flow.OPEN and me.may("forecast.draft", row["place"]),
         "stamp": flow.stamp(moves, edits),
-        "spoke": [m for m in moves if m["id"] > called and m["move"] in flow.SPOKEN] if called else [],
+        "spoke": spoke,
+        "silent": [p for p in asked if p not in {m["office"] for m in spoke}] if called else [],
         "versions": store.listed(workspace.registry, bulletin=bulletin),
     }
 
