@@ -17,6 +17,7 @@ from qinglan.forecast.conformal import calibrate
 from qinglan.forecast.models import Model
 from qinglan.forecast.models.boosted import Boosted
 from qinglan.forecast.models.climatology import Climatology
+from qinglan.forecast.models.direct import Direct
 from qinglan.forecast.models.linear import Linear
 from qinglan.forecast.models.persistence import Persistence
 from qinglan.forecast.models.season import Season
@@ -77,14 +78,15 @@ def _scores(run: Run) -> list[dict[str, float]]:
 def ours(
     history: History, cut: int, origins: range, leads: Sequence[int], tail: int, rounds: int, ahead: bool
 ) -> dict[str, Run]:
-    """The calibrated blend of season, linear and boosted from ``origins`` on, and what went into it.
+    """The calibrated blend of season, linear, boosted and direct from ``origins`` on, and what went into it.
 
     Weights and calibration have their start on the last ``tail`` steps before ``cut``, held out of a first fit.
     ``ahead``: observed weather stands for a perfect forecast.
     """
 
     def made() -> list[Model]:
-        return [Season(), Linear(), Boosted(ahead=ahead, rounds=rounds)]
+        trees: dict[str, Any] = {"ahead": ahead, "rounds": rounds, "every": 7 if history.cycle == 24 else 2}
+        return [Season(), Linear(), Boosted(**trees), Direct(**trees)]
 
     runs: list[Run] = []
     further = max(leads) if ahead else 0
@@ -155,7 +157,7 @@ def operation(stations: int, days: int, rounds: int, pollutants: int = 1) -> dic
 
     history = invented(stations, days)
     leads = range(1, 73)
-    models: list[Model] = [Season(), Linear(), Boosted(every=24, rounds=rounds)]
+    models: list[Model] = [Season(), Linear(), Boosted(every=24, rounds=rounds), Direct(every=24, rounds=rounds)]
     begun = perf_counter()
     for model in models:
         model.fit(history, leads)

@@ -84,6 +84,21 @@ def test_forecasts_of_beijing_are_scored_beside_their_peers(
     assert any("AutoETS: left out" in line for line in bench.said)  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
+def test_forecasts_of_cities_are_scored_beside_their_peers(
+    bench: Bench, test_data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both cities by pollutant and lead, AQI levels beside; and the large jobs in small."""
+    pytest.importorskip("lightgbm")
+    monkeypatch.setenv("QINGLAN_TEST_DATA", str(test_data))
+    found = race(bench, "forecast_cities")
+    assert {"Qinglan", "plain LightGBM", "simple ways", "366 cities", "4 stations"} <= set(found)
+    assert found["366 cities"].answer["forecasts"] == 6 * 4 * 10 * (20 - 10 + 1)
+    said = bench.said  # type: ignore[attr-defined]
+    assert sum("aqi level hit, all" in line for line in said) == 2, "once for each city"
+    assert any("AutoETS: left out" in line for line in said)
+
+
 def test_a_share_is_scaled_to_the_whole_job() -> None:
     one = Result(Contestant("ours", "a:b"), [2.0, 4.0, 3.0], [1.0], 100.0)
     part = Result(Contestant("peer", "a:b", share=0.1), [1.0], [0.5], 50.0)

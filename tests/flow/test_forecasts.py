@@ -121,7 +121,7 @@ def test_a_training_has_its_card_and_its_models_come_back_as_they_were(home: Bar
     (card,) = forecasts.trainings(home)
     assert (card.last, card.models) == (
         date(2025, 3, 25),
-        ("persistence", "climatology", "season", "linear", "boosted"),
+        ("persistence", "climatology", "season", "linear", "boosted", "direct"),
     )
     assert {row["model"] for row in card.scores} == {*card.models, "blend", "blend, calibrated"}
     assert card.check_from == "2024-12-04", "the last quarter of the days is kept from fitting"

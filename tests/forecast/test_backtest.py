@@ -17,6 +17,7 @@ from qinglan.forecast.features import moving_mean, neighbours
 from qinglan.forecast.models import Model
 from qinglan.forecast.models.boosted import Boosted
 from qinglan.forecast.models.climatology import Climatology
+from qinglan.forecast.models.direct import Direct
 from qinglan.forecast.models.linear import Linear
 from qinglan.forecast.models.persistence import Persistence
 from qinglan.forecast.models.season import Season
@@ -57,6 +58,8 @@ def drawn(error: float, origins: int = 400) -> Run:
         Linear(),
         Boosted(rounds=5),
         Boosted(ahead=True, rounds=5),
+        Direct(rounds=5),
+        Direct(ahead=True, rounds=5),
     ],
     ids=lambda one: one.name,
 )
@@ -200,3 +203,19 @@ def test_a_cut_off_outside_and_weather_that_does_not_fit_are_refused() -> None:
         replace(history, weather={"wind": np.zeros((2, 1500))})
     with pytest.raises(UsageError, match="beyond the 1500"):
         roll(Persistence(), history, [1490], LEADS)
+
+
+def test_direct_trees_know_more_where_the_season_is_not_known() -> None:
+    """One year of days with a season that shifts: what was usual in it is wrong in the next."""
+    rng = np.random.default_rng(4)
+    days = 365 + 150
+    walk = np.zeros((6, days))
+    for at in range(1, days):
+        walk[:, at] = 0.8 * walk[:, at - 1] + 0.3 * rng.normal(size=6)
+    wave = np.where(np.arange(days) < 365, np.sin(2 * np.pi * np.arange(days) / 365), 0.0)
+    history = History(np.exp(3 + wave + walk), datetime(2024, 1, 1, tzinfo=CST), timedelta(days=1))
+    found = {}
+    for model in (Boosted(every=2, rounds=60), Direct(every=2, rounds=60)):
+        model.fit(history.until(365), (3,))
+        found[model.name] = roll(model, history, range(365, days - 3, 5), (3,)).scores()[0]["crps"]
+    assert found["direct"] < found["boosted"]

@@ -43,6 +43,11 @@ class Seasonal:
         usual = np.nanmean(rows, axis=0) if np.isfinite(rows).any() else np.zeros(terms.shape[1])
         return cls(np.where(np.isfinite(rows), rows, usual), made.yearly, made.daily)
 
+    @classmethod
+    def none(cls, history: History) -> Seasonal:
+        """Zero for every series at every time."""
+        return cls(np.zeros((history.values.shape[0], 1)), 0, 0)
+
     def at(self, history: History, steps: Steps) -> Floats:
         """(series, *steps): what is usual in log(1 + x) at steps of the clock of ``history``."""
         found: Floats = (self.weights @ self._terms(history, steps.ravel()).T).reshape(-1, *steps.shape)

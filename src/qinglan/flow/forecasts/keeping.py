@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from importlib.util import find_spec
 from math import gcd
 from pathlib import Path
@@ -20,6 +21,7 @@ from qinglan.core.errors import StoreError
 from qinglan.forecast.models import Model
 from qinglan.forecast.models.climatology import Climatology
 from qinglan.forecast.models.linear import Linear
+from qinglan.forecast.models.nothing import Nothing
 from qinglan.forecast.models.persistence import Persistence
 from qinglan.forecast.models.season import Season
 from qinglan.forecast.seasonal import Seasonal
@@ -51,12 +53,13 @@ def _every(history: History, rows: int, most: int) -> int:
     return every
 
 
-def _boosted(history: History, leads: Sequence[int]) -> Model:
+def _trees(history: History, leads: Sequence[int], *, direct: bool) -> Model:
     from qinglan.forecast.models.boosted import Boosted
+    from qinglan.forecast.models.direct import Direct
 
     rows = history.values.size * (len(leads) if history.cycle == 7 else DRAWN)
     every = _every(history, rows, ROWS if history.cycle == 7 else HOUR_ROWS)
-    return Boosted(every=every, rounds=ROUNDS, drawn=DRAWN)
+    return (Direct if direct else Boosted)(every=every, rounds=ROUNDS, drawn=DRAWN)
 
 
 #: Models by name, made for a history and leads.
@@ -65,12 +68,15 @@ MAKERS: Mapping[str, Callable[[History, Sequence[int]], Model]] = {
     "climatology": lambda history, leads: Climatology(),
     "season": lambda history, leads: Season(),
     "linear": lambda history, leads: Linear(every=5 if history.cycle == 7 else 23),
-    "boosted": _boosted,
+    "boosted": partial(_trees, direct=False),
+    "direct": partial(_trees, direct=True),
 }
+#: Those that need LightGBM.
+TREES = ("boosted", "direct")
 #: Those that a short history is enough for.
 PLAIN = ("persistence", "climatology")
 #: What models may be made of besides plain data, by name.
-PARTS: Mapping[str, type] = {"linear": Linear, "seasonal": Seasonal}
+PARTS: Mapping[str, type] = {"linear": Linear, "seasonal": Seasonal, "nothing": Nothing}
 
 
 def save(folder: Path, models: Mapping[str, Mapping[str, Model]]) -> None:

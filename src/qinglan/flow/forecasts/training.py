@@ -128,7 +128,7 @@ def allowed(length: int, book: RuleBook) -> tuple[tuple[str, ...], tuple[Mapping
     if length < least:
         return keeping.PLAIN, ({"code": "short_history", "days": length, "least": least},)
     if not keeping.has_trees():
-        return tuple(name for name in keeping.MAKERS if name != "boosted"), ({"code": "no_trees"},)
+        return tuple(name for name in keeping.MAKERS if name not in keeping.TREES), ({"code": "no_trees"},)
     return tuple(keeping.MAKERS), ()
 
 

@@ -7,6 +7,7 @@ in logarithms for quantiles.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import lightgbm
 import numpy as np
@@ -15,11 +16,23 @@ from numpy.typing import NDArray
 from qinglan.core.errors import UsageError
 from qinglan.forecast.features import table
 from qinglan.forecast.models.linear import Linear, recent
-from qinglan.forecast.seasonal import Steps
+from qinglan.forecast.seasonal import Seasonal, Steps
 from qinglan.forecast.series import LEVELS, Floats, History, Quantiles
 
 #: Share of the rows from which the weather ahead is taken away in training: for the day on which it is missing.
 BLIND = 0.1
+
+
+class Base(Protocol):
+    """What is expected before trees have their say, and what is usual."""
+
+    usual: Seasonal | None
+
+    def fit(self, history: History, leads: Sequence[int]) -> None:
+        """Learn from a history."""
+
+    def expected(self, history: History, origins: Steps, leads: Steps) -> tuple[Floats, Floats]:
+        """(series, origin, lead) in log(1 + x), and (origin, lead) by which its exponential is below the mean."""
 
 
 class Boosted:
@@ -36,7 +49,7 @@ class Boosted:
         self._ahead, self._every, self._rounds, self._threads = ahead, every, rounds, threads
         self._drawn = drawn
         self._trees: dict[str, lightgbm.Booster] = {}
-        self._base = Linear()
+        self._base: Base = Linear()
 
     def fit(self, history: History, leads: Sequence[int]) -> None:
         """Learn from origins whose valid times are all within ``history``."""
