@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,18 @@ ASKED = 2
 _WEATHER = ("avgtemp", "maxtemp", "mintemp", "avgrh", "avgws", "maxws", "daylight", "precipitation", "avgp")
 
 
+@cache
+def _air(file: str) -> pl.DataFrame:
+    """`city`, the items and `at`, the day counted from the first."""
+    columns = ["city", "date", *ITEMS.values()]
+    rows = pl.read_csv(file, columns=columns, schema_overrides=dict.fromkeys(ITEMS.values(), pl.Float64))
+    return rows.with_columns(at=(pl.col("date").str.to_date() - FIRST.date()).dt.total_days())
+
+
 def days_of(air: str, item: str, names: list[str] | None = None) -> tuple[History, list[str]]:
     """One pollutant of the cities named (all by default), and their order. The source writes 0 for missing."""
     column = ITEMS[item]
-    rows = pl.read_csv(air, columns=["city", "date", column], schema_overrides={column: pl.Float64})
-    rows = rows.with_columns(
-        at=(pl.col("date").str.to_date() - FIRST.date()).dt.total_days(), value=pl.col(column).replace(0.0, None)
-    )
+    rows = _air(air).with_columns(value=pl.col(column).replace(0.0, None))
     order = names or sorted(rows["city"].unique())
     rows = rows.filter(pl.col("city").is_in(order), pl.col("at").is_between(0, (LAST - FIRST).days))
     values = np.full((len(order), (LAST - FIRST).days + 1), np.nan)
@@ -49,6 +55,7 @@ def days_of(air: str, item: str, names: list[str] | None = None) -> tuple[Histor
     return History(values, FIRST, timedelta(days=1)), order
 
 
+@cache
 def weather_of(file: str, length: int) -> dict[str, Any]:
     """Weather of `CITIES`; its dates are written in two ways."""
     rows = pl.read_csv(file, infer_schema_length=None).with_columns(
@@ -92,13 +99,21 @@ def keep(folder: str, item: str, runs: Mapping[str, Run], number: int = ASKED) -
 
 
 def blended(
-    air: str, weather: str, folder: str, cities: int, back: int, leads: list[int], rounds: int, ahead: bool
+    air: str,
+    weather: str,
+    folder: str,
+    cities: int,
+    back: int,
+    leads: list[int],
+    rounds: int,
+    tail: int,
+    ahead: bool,
 ) -> list[str]:
-    """Ours, weighed and calibrated on a held-out year before."""
+    """Ours, weighed and calibrated on the last ``tail`` days before, held out."""
     said: list[str] = []
     for item in ITEMS:
         history, cut, origins = two(air, weather, item, cities, back)
-        said = keep(folder, item, ours(history, cut, origins, leads, min(365, cut // 3), rounds, ahead))
+        said = keep(folder, item, ours(history, cut, origins, leads, tail, rounds, ahead))
     return said
 
 
@@ -111,7 +126,7 @@ def baselines(air: str, weather: str, folder: str, cities: int, back: int, leads
     return said
 
 
-def year(air: str, back: int, leads: list[int], rounds: int, cities: int) -> dict[str, Any]:
+def year(air: str, back: int, leads: list[int], rounds: int, tail: int, cities: int) -> dict[str, Any]:
     """Train on all cities and forecast each day of the last year, six pollutants, ten days: mean CRPS by item."""
     found: dict[str, Any] = {"forecasts": 0}
     for item in ITEMS:
@@ -119,7 +134,7 @@ def year(air: str, back: int, leads: list[int], rounds: int, cities: int) -> dic
         history = History(history.values[:cities], history.start, history.step)
         cut = history.length - back
         origins = range(cut, history.length - max(leads) + 1)
-        run = ours(history, cut, origins, leads, min(365, cut // 3), rounds, False)["Qinglan"]
+        run = ours(history, cut, origins, leads, tail, rounds, False)["Qinglan"]
         found["forecasts"] += run.mean.size
         found["cities"] = min(len(names), cities)
         found[item] = [row["crps"] for row in run.scores()]
