@@ -65,8 +65,8 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(
-        svg=svg, number=text.number, plain=text.plain, day_text=text.day_text, hour_text=text.hour_text,
-        label_text=text.label_text, short=text.short,
+        svg=svg, number=text.number, plain=text.plain, amount=text.amount, day_text=text.day_text,
+        hour_text=text.hour_text, label_text=text.label_text, short=text.short,
         nothing=text.NOTHING, quantities=QUANTITIES, daily_items=DAILY_ITEMS, hourly_items=HOURLY_ITEMS,
         version=__version__, asset=asset, weeks=text.weeks, any_day=text.any_day,
     )  # fmt: skip

@@ -211,6 +211,17 @@ def plain(value: float | None) -> str:
     return f"{value:.10g}".replace("-", "−") if isinstance(value, int | float) else str(value)
 
 
+def amount(value: float | None, figures: int = 5) -> str:
+    """A quantity to some significant figures, its thousands apart.
+
+    >>> amount(42198712.3), amount(79061.6), amount(0.0123456), amount(None)
+    ('42 199 000', '79 062', '0.012346', '—')
+    """
+    if value is None:
+        return NOTHING
+    return f"{float(f'{value:.{figures}g}'):,.10g}".replace(",", " ").replace("-", "−")
+
+
 def weeks(year: int, month: int) -> list[list[date | None]]:
     """The days of a month by week, Monday first; None outside the month.
 
