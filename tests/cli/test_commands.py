@@ -60,10 +60,23 @@ ELSEWHERE = {
     *(f"ledger {n}" for n in ["list", "show", "template", "import", "export", "check", "due"]),
     *(
         f"inventory {n}"
-        for n in ["build", "list", "totals", "gaps", "explain", "compare", "export", "field", "trace"]
+        for n in [
+            "build",
+            "list",
+            "totals",
+            "gaps",
+            "explain",
+            "compare",
+            "export",
+            "field",
+            "trace",
+            "check",
+            "uncertainty",
+        ]
     ),
+    *(f"source {n}" for n in ["list", "show", "conflicts", "decide", "bind"]),
     *(f"ledger {n}" for n in ["findings", "indicators", "history", "merge", "withdraw"]),
-    *(f"forecast {n}" for n in ["train", "run", "show", "verify"]),
+    *(f"forecast {n}" for n in ["train", "run", "show", "verify", "targets"]),
     *(f"warn {n}" for n in ["propose", "evaluate", "list", "show", "draft", "move", "orders", "verify", "notice"]),
     *("audit-log verify", "audit-log show"),
     *(f"emergency {n}" for n in ["check", "complete", "lines", "sheet"]),

@@ -80,3 +80,13 @@ def test_the_job_of_the_afternoon_makes_one_and_the_audit_log_knows_it(simulated
     again = operations.actions()["forecast.run"](workspace, {}, datetime(2025, 3, 12, 16, tzinfo=CST))
     assert again["forecast"] == newest.id
     assert [e["subject"] for e in registry.events(workspace.registry, what="forecast.made")] == told
+
+
+@pytest.mark.usefixtures("_made")
+def test_targets_say_what_they_need(qinglan: Any, simulated_home: Path) -> None:
+    """A quarter has no two past years to stand on; the joined numbers: tests/flow/test_forecast_targets."""
+    for lang, words in (("zh", "没有可接的"), ("en", "two past years")):
+        said = qinglan("--home", simulated_home, "--lang", lang, "forecast", "targets")
+        assert said.code == 0, said.flat
+        assert words in said.flat
+    assert qinglan("--home", simulated_home, "forecast", "targets", "--json").json == {}
