@@ -477,6 +477,31 @@ def test_the_forecast_goes_on_where_the_observation_ends(
         file.unlink()
 
 
+def test_what_an_office_issued_stands_before_the_machine(
+    workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The machine says 90 for three days; the office issued 190 to 211 for two: above 200 in the middle."""
+    days = [NOW.date() + timedelta(days=k) for k in range(1, 4)]
+    machine = pl.DataFrame({
+        "place": [PLACE] * 3, "made_at": [NOW] * 3, "day": days, "q50": [90.0] * 3, "q75": [110.0] * 3,
+        "dust": [False] * 3, "ozone": [False] * 3,
+    })  # fmt: skip
+    cell = {"low": 190, "high": 211, "middle": 200.5}
+    monkeypatch.setattr("qinglan.flow.forecasts.latest", lambda *_a, **_k: SimpleNamespace(aqi=machine))
+    monkeypatch.setattr("qinglan.flow.forecasts.desk.issued", lambda *_: {(PLACE, day): cell for day in days[:2]})
+    found = flow.asked(workspace, NOW)[PLACE]
+    assert found.series["aqi"].to_list()[-3:] == [201, 201, 90]
+    assert (found.act, found.inputs["office"]) == ("issue", 2)
+    file = workspace.home / "jurisdictions.yaml"
+    file.write_text('jurisdictions: {"630100": {options: {forecast_by: machine}}}\n')
+    try:
+        found = flow.asked(workspace, NOW)[PLACE]
+        assert (found.act, found.inputs["office"]) != ("issue", 2)
+        assert found.series["aqi"].to_list()[-3:] == [90, 90, 90]
+    finally:
+        file.unlink()
+
+
 def test_the_effect_is_held_against_the_forecast_made_before(
     workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:

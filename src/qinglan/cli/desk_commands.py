@@ -199,10 +199,10 @@ def document(
 @app.command()
 def said(context: typer.Context, at: At = "") -> None:
     """现行有效的已发布预报。What offices said last of each place, from today on."""
-    from qinglan.flow.views import desk as shown
+    from qinglan.flow.forecasts import desk
 
     shell, workspace, now = _open(context, at)
-    rows = [r for _, r in sorted(shown.issued(workspace, now).items())]
+    rows = [r for _, r in sorted(desk.issued(workspace, now).items())]
     if shell.as_json:
         shell.give(rows)
         return

@@ -23,8 +23,6 @@ from qinglan.store import desk as store
 
 #: Days whose bulletins the desk lists.
 LAST = 14
-#: Days that issued bulletins are looked back for.
-_HOLDS = 10
 
 
 def offices(workspace: Workspace) -> list[Row]:
@@ -200,7 +198,7 @@ def outlook(workspace: Any, now: datetime, code: str = "") -> Row:
     `days` from today on, `rows` (cities first) with `cells`, `at` (last issue) and `editions`; `rows` are empty
     while nothing is issued, and for a bare folder.
     """
-    said = issued(workspace, now) if isinstance(workspace, Workspace) else {}
+    said = flow.issued(workspace, now) if isinstance(workspace, Workspace) else {}
     said = {key: cell for key, cell in said.items() if code in ("", key[0])}
     days = sorted({day for _, day in said})
     places = sorted({place for place, _ in said}, key=lambda p: (not p.endswith("00"), p))
@@ -208,25 +206,3 @@ def outlook(workspace: Any, now: datetime, code: str = "") -> Row:
     last = max((r["at"] for r in said.values()), default=None)
     editions = list(dict.fromkeys(r["machine"]["edition"] for r in said.values()))
     return {"days": days, "rows": rows, "at": last, "editions": editions}
-
-
-def issued(workspace: Workspace, now: datetime) -> dict[tuple[str, date], Row]:
-    """What offices said last of each place and day from today on: the cell with `office, bulletin, version, at`.
-
-    Of two offices that speak of one place the later issue stands.
-    """
-    start = today(now)
-    found: dict[tuple[str, date], Row] = {}
-    listed = store.listed(workspace.registry, since=start - timedelta(days=_HOLDS))
-    heads = [r for r in listed if r["state"] == store.ISSUED]
-    for head in sorted(heads, key=lambda r: r["issued_at"]):
-        if head["issued_at"] > now:
-            continue
-        for cell in flow.kept(workspace, head["content"])["said"]:
-            day = date.fromisoformat(cell["day"])
-            if day >= start:
-                found[cell["place"], day] = {
-                    **cell, "day": day, "office": head["place"], "bulletin": head["id"],
-                    "version": head["version"], "at": head["issued_at"],
-                }  # fmt: skip
-    return found

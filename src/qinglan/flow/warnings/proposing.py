@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
+from math import ceil
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from qinglan.core.clock import CST, midnight, today
 from qinglan.core.errors import LayoutError, NotFound
 from qinglan.episode.triggers import LEVELS, NONE, SERIES, Proposal, propose, together
 from qinglan.flow import forecasts
+from qinglan.flow.forecasts import desk
 from qinglan.flow.views.result import current
 from qinglan.flow.warnings.rules import BOOK, IN_FORCE, book_of, jurisdiction, jurisdictions, partners
 from qinglan.flow.workspace import Workspace
@@ -100,7 +102,7 @@ def series_of(workspace: Workspace, place: str, now: datetime) -> tuple[pl.DataF
     here = today(now)
     rows = _observed(workspace, place, here)
     last = rows[-1]["start"].astimezone(CST).date() if rows else here - timedelta(days=1)
-    ahead, made_at = _forecast(workspace, place, now, last)
+    ahead, made_at, office = _forecast(workspace, place, now, last)
     notes = [] if rows else ["no_observation"]
     if rows and last < here - timedelta(days=1):
         notes.append("old_observation")
@@ -109,31 +111,37 @@ def series_of(workspace: Workspace, place: str, now: datetime) -> tuple[pl.DataF
     elif today(made_at) < here:
         notes.append("old_forecast")
     inputs = {
-        "observed": len(rows), "forecast": len(ahead), "last_observed": last.isoformat(),
+        "observed": len(rows), "forecast": len(ahead), "office": office, "last_observed": last.isoformat(),
         "made_at": made_at.isoformat(), "notes": notes,
     }  # fmt: skip
     return pl.DataFrame([*rows, *ahead], schema=SERIES), inputs
 
 
-#: Column of a forecast's AQI that each choice of the option `forecast` reads.
-_SAID = {"median": "q50", "upper": "q75"}
+#: What each choice of the option `forecast` reads: a column of the machine's AQI, a part of what an office issued.
+_SAID = {"median": ("q50", "middle"), "upper": ("q75", "high")}
 
 
-def _forecast(workspace: Workspace, place: str, now: datetime, last: date) -> tuple[list[Row], datetime]:
-    """Days after the last observed one out of the newest forecast made until now, and when it was made."""
+def _forecast(workspace: Workspace, place: str, now: datetime, last: date) -> tuple[list[Row], datetime, int]:
+    """Days after the last observed one in the newest forecast, when it was made, how many an office issued.
+
+    What an office issued of a day stands before the machine's AQI, where the option `forecast_by` says so; half an
+    index is rounded up. Whether dust or ozone makes a day is the machine's word.
+    """
     try:
         said = forecasts.latest(workspace, [place], as_of=now).aqi
     except NotFound:
-        return [], now
+        return [], now, 0
     book, _ = book_of(workspace, place, today(now))
-    column = _SAID[book.option("forecast")]
+    column, part = _SAID[book.option("forecast")]
+    issued = desk.issued(workspace, now) if book.option("forecast_by") == "office" else {}
     rows = said.filter(pl.col("day") > last).sort("day").to_dicts()
     made_at = rows[0]["made_at"] if rows else now
     return [
-        {"start": midnight(r["day"]).astimezone(UTC), "hours": 24, "aqi": r[column], "observed": False,
+        {"start": midnight(r["day"]).astimezone(UTC), "hours": 24, "observed": False,
+         "aqi": ceil(issued[place, r["day"]][part]) if (place, r["day"]) in issued else r[column],
          "dust": bool(r["dust"]), "ozone": bool(r["ozone"])}
         for r in rows
-    ], made_at  # fmt: skip
+    ], made_at, sum((place, r["day"]) in issued for r in rows)  # fmt: skip
 
 
 def _observed(workspace: Workspace, place: str, here: date) -> list[Row]:

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from qinglan.core.errors import NotFound, UnknownName
 from qinglan.core.names import DAILY_ITEMS
 from qinglan.flow import forecasts
-from qinglan.flow.views import desk
+from qinglan.flow.forecasts.desk import issued
 from qinglan.flow.views import forecast as views
 from qinglan.flow.workspace import Workspace
 from qinglan.forecast.air_index import QUANTILES
@@ -53,7 +53,7 @@ def overview(
 
 def _issued(here: Site) -> dict[tuple[str, date], Any]:
     """What offices issued of each place and day; nothing over a bare folder of results."""
-    return desk.issued(here.workspace, here.clock()) if isinstance(here.workspace, Workspace) else {}
+    return issued(here.workspace, here.clock()) if isinstance(here.workspace, Workspace) else {}
 
 
 @router.get("/forecast.{kind}", dependencies=[needs(VIEW)])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qinglan.flow.forecasts.desk.cells import chain, from_bytes, kept, lasting, table
+from qinglan.flow.forecasts.desk.cells import chain, from_bytes, issued, kept, lasting, table
 from qinglan.flow.forecasts.desk.life import (
     act,
     begin,
@@ -38,6 +38,7 @@ __all__ = [
     "export",
     "from_bytes",
     "identity",
+    "issued",
     "issued_pairs",
     "kept",
     "lasting",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from qinglan.access.principal import within
@@ -15,10 +15,13 @@ from qinglan.flow.forecasts import reading
 from qinglan.flow.forecasts.desk.rules import book_of, level_of, too_wide
 from qinglan.flow.workspace import Workspace
 from qinglan.plan.places import load_places
+from qinglan.store import desk as store
 from qinglan.store.files import Files
 
 Row = dict[str, Any]
 _KEPT = ("q50", "low", "high", "level", "level_low", "level_high", "primary", "p_over", "dust", "ozone", "edition")
+#: Days for which what was issued is looked for.
+_HOLDS = 10
 #: What a cell of the office says.
 SAID = ("low", "high", "middle", "level", "level_low", "level_high", "primary", "words")
 
@@ -148,3 +151,25 @@ def as_issued(machine: Row, rows: Sequence[Row]) -> bytes:
     ]  # fmt: skip
     told = {k: machine[k] for k in ("forecast", "made_at", "cut_off", "last_day", "days", "places", "notes")}
     return json.dumps({**told, "said": said}, ensure_ascii=False, sort_keys=True).encode()
+
+
+def issued(workspace: Workspace, now: datetime) -> dict[tuple[str, date], Row]:
+    """What offices said last of each place and day from today on: the cell with `office, bulletin, version, at`.
+
+    Of two offices that speak of one place the later issue stands.
+    """
+    start = today(now)
+    found: dict[tuple[str, date], Row] = {}
+    listed = store.listed(workspace.registry, since=start - timedelta(days=_HOLDS))
+    heads = [r for r in listed if r["state"] == store.ISSUED]
+    for head in sorted(heads, key=lambda r: r["issued_at"]):
+        if head["issued_at"] > now:
+            continue
+        for cell in kept(workspace, head["content"])["said"]:
+            day = date.fromisoformat(cell["day"])
+            if day >= start:
+                found[cell["place"], day] = {
+                    **cell, "day": day, "office": head["place"], "bulletin": head["id"],
+                    "version": head["version"], "at": head["issued_at"],
+                }  # fmt: skip
+    return found
