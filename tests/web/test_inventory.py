@@ -11,14 +11,13 @@ import io
 import runpy
 from datetime import UTC, date, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
 import pytest
-from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from qinglan.access import Grant, Principal
 from qinglan.emission.whole import build_all
 from qinglan.flow import inventory, ledgers
 from qinglan.flow.inventory import fields
@@ -31,15 +30,8 @@ from qinglan.ledger.declare import load_ledger
 from qinglan.web import create_app
 
 TODAY, NOW = date(2026, 1, 5), datetime(2026, 1, 5, 1, tzinfo=UTC)
-PEOPLE = {
-    "province": Principal("sheng", "省厅", (Grant("province", "630000"),), via="session"),
-    "haixi": Principal("haixi", "海西", (Grant("prefecture", "632800"),), via="session"),
-    "public": Principal("", "", (Grant("public"),)),
-}
-
-
-def identify(request: Request) -> Principal:
-    return PEOPLE[request.headers.get("x-who", "province")]
+who = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("inventory_people.py"))))
+PEOPLE, identify = who.PEOPLE, who.identify
 
 
 @pytest.fixture(scope="module")

@@ -12,10 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from qinglan.access import Grant, Principal
 from qinglan.flow import inventory_checks
 from qinglan.flow.inventory_checks import checking
 from qinglan.flow.memory import Memory
@@ -25,15 +23,8 @@ from qinglan.web import create_app, warm
 from qinglan.web.site import Site
 
 small = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "flow" / "small_inventory.py")))
-PEOPLE = {
-    "province": Principal("sheng", "省厅", (Grant("province", "630000"),), via="session"),
-    "haixi": Principal("haixi", "海西", (Grant("prefecture", "632800"),), via="session"),
-    "public": Principal("", "", (Grant("public"),)),
-}
-
-
-def identify(request: Request) -> Principal:
-    return PEOPLE[request.headers.get("x-who", "province")]
+who = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("inventory_people.py"))))
+PEOPLE, identify = who.PEOPLE, who.identify
 
 
 @pytest.fixture(scope="module")

@@ -14,24 +14,15 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from starlette.requests import Request
 from starlette.testclient import TestClient
 
-from qinglan.access import Grant, Principal
 from qinglan.flow import inventory
 from qinglan.flow.workspace import Workspace, init
 from qinglan.web import create_app
 
 small = SimpleNamespace(**runpy.run_path(str(Path(__file__).parents[1] / "flow" / "small_inventory.py")))
-PEOPLE = {
-    "province": Principal("sheng", "省厅", (Grant("province", "630000"),), via="session"),
-    "haixi": Principal("haixi", "海西", (Grant("prefecture", "632800"),), via="session"),
-    "public": Principal("", "", (Grant("public"),)),
-}
-
-
-def identify(request: Request) -> Principal:
-    return PEOPLE[request.headers.get("x-who", "province")]
+who = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("inventory_people.py"))))
+PEOPLE, identify = who.PEOPLE, who.identify
 
 
 @pytest.fixture(scope="module")

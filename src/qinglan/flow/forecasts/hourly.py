@@ -13,7 +13,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
 import polars as pl
 
 from qinglan import __version__
@@ -28,9 +27,7 @@ from qinglan.flow.forecasts.station_hours import KnownHours, known_hours
 from qinglan.flow.forecasts.training import Training
 from qinglan.flow.views import result
 from qinglan.flow.workspace import Workspace
-from qinglan.forecast.air_index import QUANTILES
 from qinglan.forecast.hour_index import BEFORE, hour_index
-from qinglan.forecast.series import Quantiles
 from qinglan.plan.rules import load_book, rules_on
 
 Progress = Callable[[str], None]
@@ -181,27 +178,12 @@ def _values(
         used = {n: m for n, m in models[item].items() if not stale or n == "climatology"}
         said = {name: model.predict(history, leads) for name, model in used.items()}
         said[reading.ISSUED] = making.issued_of(said, checks.get(item, {}), history.length)
-        parts += [_frame(said[n], stations, item, n, ends) for n in (reading.ISSUED, *PEERS) if n in said]
+        parts += [
+            making.frame(said[n], ("station", stations), ("time", ends), "lead_hour", item, n)
+            for n in (reading.ISSUED, *PEERS)
+            if n in said
+        ]
     return pl.concat(parts).sort("station", "item", "model", "time")
-
-
-def _frame(
-    said: Quantiles, stations: Sequence[str], item: str, model: str, ends: Sequence[datetime]
-) -> pl.DataFrame:
-    count = len(stations) * len(ends)
-    spread = np.sort(said.values, axis=2).reshape(count, -1)
-    return pl.DataFrame(
-        {
-            "station": np.repeat(np.array(stations), len(ends)),
-            "time": list(ends) * len(stations),
-            "lead_hour": list(range(1, len(ends) + 1)) * len(stations),
-            "item": [item] * count,
-            "model": [model] * count,
-            "mean": said.mean.ravel(),
-            **{name: spread[:, at] for at, name in enumerate(QUANTILES)},
-        },
-        schema_overrides={"time": pl.Datetime("us", "UTC"), "lead_hour": pl.Int64},
-    ).with_columns(pl.col("mean", *QUANTILES).fill_nan(None))
 
 
 def forecasts(workspace: result.Workspace) -> tuple[reading.Forecast, ...]:

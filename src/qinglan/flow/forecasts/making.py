@@ -128,7 +128,10 @@ def _values(
         used: dict[str, Model] = {n: m for n, m in models[item].items() if not stale or n == "climatology"}
         made = {name: model.predict(history, leads) for name, model in used.items()}
         made[ISSUED] = issued_of(made, checks.get(item, {}), history.length)
-        parts += [_frame(forecast, places, item, name, days) for name, forecast in made.items()]
+        parts += [
+            frame(forecast, ("place", places), ("day", days), "lead_day", item, name)
+            for name, forecast in made.items()
+        ]
         if not checks.get(item):
             notes.append({"code": "not_weighed", "item": item})
     notes += [{"code": "item_missing", "place": p, "missing": items} for p, items in sorted(lacking.items())]
@@ -158,22 +161,31 @@ def issued_of(made: Mapping[str, Quantiles], checks: Mapping[str, Run], length: 
     return replace(first, values=whole.values[-1], mean=whole.mean[-1])
 
 
-def _frame(
-    forecast: Quantiles, places: Sequence[str], item: str, model: str, days: Sequence[date]
+def frame(
+    forecast: Quantiles,
+    of: tuple[str, Sequence[str]],
+    at: tuple[str, Sequence[date] | Sequence[datetime]],
+    lead: str,
+    item: str,
+    model: str,
 ) -> pl.DataFrame:
-    count = len(places) * len(days)
+    """A forecast in rows: series named by ``of``, instants by ``at`` (name of the column, what it holds), ``lead``
+    counted from 1, `item`, `model`, `mean` and the quantiles.
+    """
+    (who, names), (when, instants) = of, at
+    count = len(names) * len(instants)
     spread = np.sort(forecast.values, axis=2).reshape(count, -1)
     return pl.DataFrame(
         {
-            "place": np.repeat(np.array(places), len(days)),
-            "day": list(days) * len(places),
-            "lead_day": list(range(1, len(days) + 1)) * len(places),
+            who: np.repeat(np.array(names), len(instants)),
+            when: list(instants) * len(names),
+            lead: list(range(1, len(instants) + 1)) * len(names),
             "item": [item] * count,
             "model": [model] * count,
             "mean": forecast.mean.ravel(),
-            **{name: spread[:, at] for at, name in enumerate(QUANTILES)},
+            **{name: spread[:, level] for level, name in enumerate(QUANTILES)},
         },
-        schema_overrides={"day": pl.Date},
+        schema_overrides={when: pl.Datetime("us", "UTC") if isinstance(instants[0], datetime) else pl.Date},
     ).with_columns(pl.col("mean", *QUANTILES).fill_nan(None))
 
 
