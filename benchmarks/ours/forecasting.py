@@ -85,7 +85,9 @@ def ours(
     """
 
     def made() -> list[Model]:
-        trees: dict[str, Any] = {"ahead": ahead, "rounds": rounds, "every": 7 if history.cycle == 24 else 2}
+        # Days of a few cities are few rows: all the more of them are looked at.
+        many = history.cycle == 24 or len(history.values) > 100
+        trees: dict[str, Any] = {"ahead": ahead, "rounds": rounds, "every": 7 if many else 2}
         return [Season(), Linear(), Boosted(**trees), Direct(**trees)]
 
     runs: list[Run] = []
