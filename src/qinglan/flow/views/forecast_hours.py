@@ -38,11 +38,6 @@ def clock(end: datetime) -> datetime:
     return end.astimezone(CST).replace(tzinfo=None)
 
 
-def made(found: reading.Forecast) -> datetime:
-    """When it stands for, on the official clock."""
-    return clock(found.made_at)
-
-
 @dataclass(frozen=True, slots=True)
 class Stations:
     """The newest forecast: `ends` of the hours shown, rows of stations with `cells` at them (None: nothing)."""
